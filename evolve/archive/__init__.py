@@ -1,0 +1,1 @@
+"""The search as an ordinary bare git repository: a commit an individual, a note line an evaluation."""

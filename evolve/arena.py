@@ -1,0 +1,98 @@
+"""An arena: what is evolved (a seed genome), how it is run, what is measured, and its limits."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from evolve.errors import UserError
+from evolve.individual import Direction
+
+ARENAS = Path(__file__).resolve().parent.parent / "genomes"
+
+
+@dataclass(frozen=True)
+class Arena:
+    """The contents of an `arena.toml`. Times are seconds, memory is MB (10^6 bytes)."""
+
+    name: str
+    folder: Path
+    script: str  # the seed genome's file name, inside the folder
+    command: tuple[str, ...] = ("{python}", "{script}")  # how a genome is run
+    prepare: tuple[str, ...] = ()  # run once before the search; its last line is JSON with "corpus" and "data"
+    preload: tuple[str, ...] = ()  # modules of the warm parent; empty: each trial starts a fresh interpreter
+    metric: str = "val_bpb"
+    direction: Direction = Direction.MIN
+    score: str = "harness"  # "harness": reported by gpt.finish; "printed": read from the script's own summary
+    device: str = "cpu"
+    time_box: float = 5.0
+    startup: float = 60.0  # cap on the time before the clock opens
+    grace: float = 2.0  # how far past its box a step may reach before it is ended
+    scoring: float = 60.0  # cap on the time from the end of the box to the exit
+    cores: int = 1  # CPU cores a worker has for itself
+    memory_mb: int = 4000
+    output_kb: int = 256
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seed_genome(self) -> str:
+        return (self.folder / self.script).read_text(encoding="utf-8")
+
+
+def available() -> list[str]:
+    """Names of the arenas that come with evolve."""
+    return sorted(path.parent.name for path in ARENAS.glob("*/arena.toml"))
+
+
+def load(name_or_folder: str) -> Arena:
+    """Read an arena by its name or by the path of a folder that holds an `arena.toml`.
+
+    Raises UserError, with the nearest known name, where there is none or where the file is wrong.
+    """
+    folder = ARENAS / name_or_folder
+    if not (folder / "arena.toml").is_file():
+        folder = Path(name_or_folder).resolve()
+    if not (folder / "arena.toml").is_file():
+        near = difflib.get_close_matches(name_or_folder, available(), n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        raise UserError(
+            f"There is no arena '{name_or_folder}'. {hint}"
+            f"Known: {', '.join(available())}; or give the path of a folder with an arena.toml."
+        )
+    path = folder / "arena.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}.") from error
+    arena = _from_table(path, table)
+    if not (folder / arena.script).is_file():
+        raise UserError(f"{path} names the script '{arena.script}', which is not in that folder.")
+    return arena
+
+
+def _from_table(path: Path, table: dict[str, Any]) -> Arena:
+    known = {f.name: f for f in fields(Arena) if f.name != "folder"}
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise UserError(
+                f"{path} has an unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else "")
+            )
+    missing = [
+        n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING
+    ]
+    if missing:
+        raise UserError(f"{path} lacks the key '{missing[0]}'.")
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    for key, allowed in (("direction", list(Direction)), ("score", ["harness", "printed"])):
+        if key in values and values[key] not in allowed:
+            raise UserError(f"{path}: {key} = '{values[key]}' must be one of {', '.join(allowed)}.")
+    for key in ("time_box", "startup", "grace", "scoring", "cores", "memory_mb", "output_kb"):
+        if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
+            raise UserError(f"{path}: {key} = {values[key]!r} must be a number above zero.")
+    if "direction" in values:
+        values["direction"] = Direction(values["direction"])
+    return Arena(folder=path.parent, **values)

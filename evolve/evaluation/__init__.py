@@ -1,0 +1,1 @@
+"""How a genome is measured: one trial is one time-boxed process, watched and ended from outside."""

@@ -1,0 +1,190 @@
+"""What the search is made of: Outcome of an evaluation, Fitness, Offspring and Individual."""
+
+from __future__ import annotations
+
+import enum
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from deap import base
+
+
+class Direction(enum.StrEnum):
+    """Which way the arena's metric is better."""
+
+    MIN = "min"
+    MAX = "max"
+
+
+class Status(enum.StrEnum):
+    """How an evaluation ended. Everything but OK is a failure: archived like any other, never selected."""
+
+    OK = "ok"  # trained for its box and was scored
+    CRASHED = "crashed"  # ended by an error, or without a finite score
+    TIMED_OUT = "timed_out"  # outstayed its start-up cap, its box and grace, or its scoring cap
+    OUT_OF_MEMORY = "out_of_memory"  # could not get memory, or passed the cap
+    RACED = "raced"  # stopped early because it was clearly losing
+    REJECTED = "rejected"  # never ran
+    CHEATED = "cheated"  # broke the genome's contract
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One evaluation of one genome: what was measured, or why nothing was.
+
+    Times are seconds, memory is MB (10^6 bytes). `score` is the arena's metric (for the GPT arenas
+    validation bits per byte) and is there if and only if the status is OK.
+    """
+
+    status: Status
+    score: float | None = None
+    reason: str = ""  # one sentence for a failure
+    individual: int = -1
+    replicate: int = 0
+    seed: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)  # startup, training, scoring, total
+    steps: int | None = None
+    tokens: int | None = None
+    parameters: int | None = None
+    peak_memory_mb: float | None = None
+    device: str = ""
+    corpus: str = ""  # fingerprint of the data it trained on
+    trusted: bool = True  # False: the script printed its own score
+    started: float = 0.0  # Unix time
+    constants: dict[str, Any] = field(default_factory=dict)  # resolved values of the genome's constants
+    curve: list[tuple[float, float]] = field(default_factory=list)  # (progress 0..1, training loss)
+    tail: str = ""  # the last lines it printed
+
+    def __post_init__(self) -> None:
+        finite = self.score is not None and math.isfinite(self.score)
+        if finite != (self.status is Status.OK) or (self.score is not None and not finite):
+            raise ValueError(f"status {self.status} does not go with score {self.score}")
+
+    def to_record(self) -> dict[str, Any]:
+        """The outcome as JSON-ready values; `from_record` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Outcome:
+        """Read a record; keys of a later version are ignored, absent ones get their defaults."""
+        known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        known["status"] = Status(known["status"])
+        known["curve"] = [(float(p), float(loss)) for p, loss in known.get("curve", [])]
+        return cls(**known)
+
+
+class Fitness(base.Fitness):  # type: ignore[misc]
+    """An estimate from the scores of an individual's evaluations: mean, standard error, count.
+
+    A failure is a kind, not a number: with no score at all, the fitness is worse than any measured one,
+    whatever the direction of the metric. Subclasses fix the direction; DEAP compares `wvalues`.
+    """
+
+    weights = (-1.0,)
+
+    def __init__(self, scores: Sequence[float] | None = None) -> None:
+        """`None`: not evaluated yet (`valid` is False). Empty: evaluated, and it failed."""
+        super().__init__()
+        self.mean = math.nan
+        self.stderr = math.nan
+        self.count = 0
+        if scores is None:
+            return
+        if any(not math.isfinite(score) for score in scores):
+            raise ValueError(f"a score must be finite, not {list(scores)}: record it as a failure")
+        self.count = len(scores)
+        self.mean = statistics.fmean(scores) if scores else -math.inf * self.weights[0]
+        if self.count > 1:
+            self.stderr = statistics.stdev(scores) / math.sqrt(self.count)
+        self.values = (self.mean,)
+
+    @property
+    def measured(self) -> bool:
+        """True where at least one evaluation gave a score."""
+        return self.count > 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Fitness:
+        """DEAP's own copy keeps only the weighted values and would lose the estimate."""
+        clone = type(self)()
+        clone.__dict__.update(self.__dict__)
+        return clone
+
+    def gain_over(self, other: Fitness) -> float:
+        """How much better this one's mean is; positive is better in either direction of the metric."""
+        return (self.mean - other.mean) * float(self.weights[0])
+
+
+class MinimisedFitness(Fitness):
+    weights = (-1.0,)
+
+
+class MaximisedFitness(Fitness):
+    weights = (1.0,)
+
+
+def fitness_type(direction: Direction) -> type[Fitness]:
+    return MinimisedFitness if direction is Direction.MIN else MaximisedFitness
+
+
+@dataclass(frozen=True)
+class Offspring:
+    """What an operator wrote, before it is archived. `parents` are ids, the fitter one first."""
+
+    genome: str
+    parents: tuple[int, ...]
+    operator: str
+    idea: str  # one sentence: the commit's subject line
+    generation: int  # 1 + the highest generation of the parents
+    model: str | None = None  # the LLM that wrote it
+    cost: dict[str, float] = field(default_factory=dict)  # tokens and money spent on writing it
+    body: str = ""  # what else a reader of the commit should know
+
+
+class Individual:
+    """A genome in the archive with its parents and what was measured of it."""
+
+    def __init__(
+        self,
+        id: int,
+        parents: tuple[int, ...],
+        *,
+        operator: str,
+        idea: str,
+        generation: int,
+        commit: str,
+        read_genome: Callable[[str], str],
+        fitness: Fitness,
+        model: str | None = None,
+        cost: dict[str, float] | None = None,
+    ) -> None:
+        self.id = id
+        self.parents = parents
+        self.operator = operator
+        self.idea = idea
+        self.generation = generation
+        self.commit = commit
+        self.model = model
+        self.cost = cost or {}
+        self.fitness = fitness
+        self.outcomes: list[Outcome] = []
+        self._read_genome = read_genome
+
+    @property
+    def genome(self) -> str:
+        """The script's text, read from the archive: ten thousand sources do not fit in memory for nothing."""
+        return self._read_genome(self.commit)
+
+    @property
+    def scores(self) -> list[float]:
+        return [outcome.score for outcome in self.outcomes if outcome.score is not None]
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one more outcome into the estimate."""
+        self.outcomes.append(outcome)
+        self.fitness = type(self.fitness)(self.scores)
+
+    def __repr__(self) -> str:
+        return f"Individual({self.id}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"

@@ -1,0 +1,1 @@
+"""How offspring are made from parents: catalogue mutation, and crossover by a statement-keyed merge."""
