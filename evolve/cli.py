@@ -49,30 +49,22 @@ def main(arguments: list[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     if command == "status":
-        options = _parser("status", "How far a run is, and what was found.", ["RUN"]).parse_args(
-            arguments[1:]
-        )
+        options = _parser("status", "How far a run is, and what was found.", ["RUN"]).parse_args(arguments[1:])
         from evolve.inspect import status
 
         print(status(options.RUN))
     elif command == "show":
-        options = _parser("show", "One individual: idea, diff, evaluations.", ["RUN", "REF"]).parse_args(
-            arguments[1:]
-        )
+        options = _parser("show", "One individual: idea, diff, evaluations.", ["RUN", "REF"]).parse_args(arguments[1:])
         from evolve.inspect import show
 
         print(show(options.RUN, options.REF))
     elif command == "export":
-        options = _parser("export", "Write every evaluation as a row.", ["RUN", "FILE"]).parse_args(
-            arguments[1:]
-        )
+        options = _parser("export", "Write every evaluation as a row.", ["RUN", "FILE"]).parse_args(arguments[1:])
         from evolve.inspect import export
 
         print(export(options.RUN, options.FILE))
     elif command == "doctor":
-        _parser("doctor", "What works on this machine, and how to mend what does not.", []).parse_args(
-            arguments[1:]
-        )
+        _parser("doctor", "What works on this machine, and how to mend what does not.", []).parse_args(arguments[1:])
         from evolve.doctor import examine
 
         return examine()

@@ -73,9 +73,7 @@ def _device() -> Iterator[Finding]:
         names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
         yield Finding("gpu", names)
     elif shutil.which("nvidia-smi"):
-        yield Finding(
-            "gpu", "nvidia-smi is here, but torch sees no GPU", "install a CUDA build of torch", False
-        )
+        yield Finding("gpu", "nvidia-smi is here, but torch sees no GPU", "install a CUDA build of torch", False)
     else:
         yield Finding("gpu", "none; searches run on the CPU")
 
@@ -99,11 +97,7 @@ def _git() -> Iterator[Finding]:
     text = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     numbers = re.search(r"(\d+)\.(\d+)", text)
     version = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
-    mend = (
-        ""
-        if version >= MERGE_TREE
-        else "install git 2.38 or newer: pairs with several merge bases are skipped"
-    )
+    mend = "" if version >= MERGE_TREE else "install git 2.38 or newer: pairs with several merge bases are skipped"
     yield Finding("git", text, mend, needed=False)
 
 

@@ -70,9 +70,7 @@ class Evolution:
             self._publish()
         self._waiting = deque(archive.pending())
         if self.seed_individual.outcomes and not self.seed_individual.fitness.measured:
-            self._waiting.appendleft(
-                self.seed_individual
-            )  # it failed last time: nothing can start without it
+            self._waiting.appendleft(self.seed_individual)  # it failed last time: nothing can start without it
 
     @property
     def seed_individual(self) -> Individual:

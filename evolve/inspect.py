@@ -29,8 +29,7 @@ def status(run: str) -> str:
             f"corpus {state['corpus'][:12]}",
             f"{len(individuals)} individuals, {len(outcomes)} evaluations in {hours:.2f} worker hours, "
             f"{waiting} without an outcome",
-            "outcomes: "
-            + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
+            "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
             "operators: " + _operators(archive),
         ]
         if refused := state.get("refused"):
@@ -50,13 +49,8 @@ def _operators(archive: Archive) -> str:
     for one in archive.individuals.values():
         if one.parents:
             births[one.operator] += 1
-            better[one.operator] += (
-                one.fitness.measured and one.fitness > archive.individuals[one.parents[0]].fitness
-            )
-    text = [
-        f"{name} {count} births, {better[name]} better than their parent"
-        for name, count in births.most_common()
-    ]
+            better[one.operator] += one.fitness.measured and one.fitness > archive.individuals[one.parents[0]].fitness
+    text = [f"{name} {count} births, {better[name]} better than their parent" for name, count in births.most_common()]
     return "; ".join(text) or "none used yet"
 
 
@@ -72,9 +66,7 @@ def show(run: str, ref: str) -> str:
         ]
         details = archive.curves(one)
         for outcome, detail in zip(one.outcomes, details, strict=True):
-            ended = (
-                f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
-            )
+            ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
             figures = {
                 "training": f"{outcome.seconds.get('training', 0.0):.2f} s",
                 "total": f"{outcome.seconds.get('total', 0.0):.2f} s",

@@ -59,9 +59,7 @@ class Watch:
     def standing(self) -> str:
         evolution = self.evolution
         generation = evolution.births // evolution.pop
-        text = (
-            f"births {evolution.births}/{evolution.births_planned}, generation {generation}/{evolution.gens}"
-        )
+        text = f"births {evolution.births}/{evolution.births_planned}, generation {generation}/{evolution.gens}"
         best, seed = evolution.best, evolution.seed_individual
         if best is not None and seed.fitness.measured:
             text += f"; best {best.fitness.mean:.4f} (#{best.id}), seed genome {seed.fitness.mean:.4f}"

@@ -124,9 +124,7 @@ def prepare(arena: Arena) -> Data:
     command = [part.format(python=sys.executable) for part in arena.prepare]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
-        raise UserError(
-            f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed."
-        )
+        raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
     last = json.loads(done.stdout.strip().splitlines()[-1])
     return Data(last["corpus"], last["fingerprint"], last["data"])
 
@@ -135,18 +133,14 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
     if state["arena"] != arena.name:
-        raise UserError(
-            f"{directory.path} holds a search of arena '{state['arena']}', not '{arena.name}'. {beside}"
-        )
+        raise UserError(f"{directory.path} holds a search of arena '{state['arena']}', not '{arena.name}'. {beside}")
     if settings.time_box not in (None, state["time_box"]):
         raise UserError(
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
     if settings.seed not in (None, state["seed"]):
-        raise UserError(
-            f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}"
-        )
+        raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
     return replace(arena, time_box=float(str(state["time_box"])))
 
 
@@ -254,9 +248,7 @@ def _introduce(
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != processor():
-        console.print(
-            f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare"
-        )
+        console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
 
 
 def llm_hint() -> str:

@@ -31,8 +31,7 @@ class RunDirectory:
                 return cls(candidate)
         known = sorted(str(path.parent) for path in Path("runs").glob("*/archive.git"))
         raise UserError(
-            f"There is no run at '{run}'. "
-            + (f"Known: {', '.join(known)}." if known else "No run was started here.")
+            f"There is no run at '{run}'. " + (f"Known: {', '.join(known)}." if known else "No run was started here.")
         )
 
     @classmethod

@@ -49,33 +49,19 @@ def _setting(parse: Callable[[Any], Any], default: Any, metavar: str, help: str)
 class Settings:
     """One field a flag; the flag's help, its parser and its default stand together here."""
 
-    arena: str | None = _setting(
-        str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_cpu)"
-    )
-    out: str | None = _setting(
-        str, None, "DIR", "where the run lives (runs/<arena>); continued where it exists"
-    )
+    arena: str | None = _setting(str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_cpu)")
+    out: str | None = _setting(str, None, "DIR", "where the run lives (runs/<arena>); continued where it exists")
     fresh: bool = _setting(_boolean, False, "", "start another run beside an existing one")
     pop: int = _setting(_positive_int, 8, "N", "size of the population")
-    gens: int = _setting(
-        _positive_int, 50, "N", "births, in units of the population; a larger number extends a run"
-    )
+    gens: int = _setting(_positive_int, 50, "N", "births, in units of the population; a larger number extends a run")
     seed: int | None = _setting(_natural, None, "N", "seed of everything random in the search (0)")
-    time_box: float | None = _setting(
-        _positive, None, "SECONDS", "training time of each evaluation (the arena's)"
-    )
-    workers: int | None = _setting(
-        _positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)"
-    )
+    time_box: float | None = _setting(_positive, None, "SECONDS", "training time of each evaluation (the arena's)")
+    workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
-    max_hours: float | None = _setting(
-        _positive, None, "HOURS", "stop starting new evaluations after this long"
-    )
+    max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
 
 
-def load(
-    flags: Mapping[str, Any], config: Path | None, environment: Mapping[str, str] = os.environ
-) -> Settings:
+def load(flags: Mapping[str, Any], config: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from all their sources; `flags` holds only what was given on the command line.
 
     Raises UserError for a file that cannot be read, an unknown key (with the nearest known one) and a
@@ -109,9 +95,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _apply(
-    settings: Settings, values: Mapping[str, Any], source: str, name_of: Callable[[str], str] = str
-) -> Settings:
+def _apply(settings: Settings, values: Mapping[str, Any], source: str, name_of: Callable[[str], str] = str) -> Settings:
     parsers = {f.name: f.metadata["parse"] for f in fields(Settings)}
     parsed = {}
     for key, value in values.items():

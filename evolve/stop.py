@@ -32,10 +32,10 @@ class StopSignals:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+    def _interrupt(self, *_: int | FrameType | None) -> None:
         self._interrupts += 1
 
-    def _terminate(self, number: int, frame: FrameType | None) -> None:
+    def _terminate(self, *_: int | FrameType | None) -> None:
         self.terminated = True
 
     @property

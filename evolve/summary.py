@@ -19,11 +19,7 @@ def duration(seconds: float) -> str:
 def verdict(individual: Individual, outcome: Outcome, parent: Individual | None) -> str:
     """What came of one evaluation: its score and gain over the first parent, or how it failed."""
     if outcome.status is not Status.OK:
-        return (
-            f"{outcome.status.replace('_', ' ')}: {outcome.reason}"
-            if outcome.reason
-            else outcome.status.value
-        )
+        return f"{outcome.status.replace('_', ' ')}: {outcome.reason}" if outcome.reason else outcome.status.value
     text = f"{outcome.score:.4f}"
     if parent is not None and parent.fitness.measured:
         text += f" ({individual.fitness.gain_over(parent.fitness):+.4f})"
