@@ -33,9 +33,8 @@ def test_fresh_takes_the_next_free_name(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_second_engine_is_refused_and_told_who_holds_the_run(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    with EngineLock(run):
-        with pytest.raises(UserError, match=f"process {os.getpid()}"), EngineLock(run):
-            pass
+    with EngineLock(run), pytest.raises(UserError, match=f"process {os.getpid()}"), EngineLock(run):
+        pass
     with EngineLock(run):
         pass
 
@@ -43,7 +42,8 @@ def test_the_second_engine_is_refused_and_told_who_holds_the_run(tmp_path: Path)
 def test_the_lock_of_a_killed_engine_is_free(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from evolve.rundir import *\n"
-        f"EngineLock(RunDirectory(Path({str(tmp_path)!r}))).__enter__(); print('held', flush=True); time.sleep(60)"
+        f"lock = EngineLock(RunDirectory(Path({str(tmp_path)!r}))); lock.__enter__()\n"
+        "print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert holder.stdout is not None and holder.stdout.readline() == b"held\n"
