@@ -25,7 +25,7 @@ from evolve.engine import Evolution, search
 from evolve.evaluation.executors import LocalExecutor, local_slots
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome
-from evolve.run import TrialMaker, cancel, prepare, processor
+from evolve.run import TrialMaker, prepare, processor
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
 from tests.stub import TOY, Never, Silent, evaluate
@@ -83,7 +83,7 @@ def framework(folder: Path, individuals: int) -> list[tuple[str, str]]:
     clock = Clocked([mark for window in windows for mark in window])
     clock.marks[0] = (time.perf_counter(), cpu_seconds())
     with ThreadPoolExecutor(1) as executor:
-        search(evolution, executor, 1, clock, Never(), cancel)
+        search(evolution, executor, 1, clock, Never())
     wall = time.perf_counter() - clock.marks[0][0]
     archive.maintain(wait=True)
     archive.close()
@@ -157,12 +157,8 @@ def overhead(folder: Path, trials: int, box: float) -> list[tuple[str, str]]:
 
     watch = Stopwatch()
     slots = local_slots(None, cpu.cores)
-    executor = LocalExecutor(slots)
-    try:
-        search(evolution, executor, len(slots), watch, Never(), cancel)
-    finally:
-        executor.shutdown()
-        archive.close()
+    with archive, LocalExecutor(slots) as executor:
+        search(evolution, executor, len(slots), watch, Never())
     first, rest = watch.outside[0], watch.outside[1:]
     return [
         (f"outside the box and scoring, mean of {len(rest)} real trials", f"{sum(rest) / len(rest):.3f} s"),

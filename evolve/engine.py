@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +13,7 @@ from deap import base, tools
 
 from evolve.archive.repository import Archive
 from evolve.errors import UserError
-from evolve.evaluation.trial import Trial
-from evolve.evaluation.worker import Cancelled
+from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Individual, Offspring, Outcome
 from evolve.randomness import generator
 from evolve.variation.operators import Inapplicable
@@ -193,21 +192,14 @@ class Stop(Protocol):
     def now(self) -> bool: ...
 
 
-def search(
-    evolution: Evolution,
-    executor: Executor,
-    workers: int,
-    monitor: Monitor,
-    stop: Stop,
-    cancel: Callable[[Trial], None],
-) -> None:
+def search(evolution: Evolution, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
     """Keep `workers` trials running until the plan is done or the user stops it.
 
     Every outcome is told before the next trial is asked for, in birth order where several are ready at
-    once, so that one worker and a deterministic evaluator give the same search twice.
+    once, so that one worker and a deterministic evaluator give the same search twice. An immediate stop
+    shuts the executor down; trials that it ends are forgotten, to be run again by the next engine.
     """
     running: dict[Future[Outcome], Trial] = {}
-    cancelled = False
     while True:
         while len(running) < workers and not stop.drain:
             trial = evolution.ask()
@@ -217,16 +209,14 @@ def search(
             monitor.launched(trial)
         if not running:
             return
-        if stop.now and not cancelled:
-            cancelled = True
-            for trial in running.values():
-                cancel(trial)
+        if stop.now:
+            executor.shutdown(wait=False, cancel_futures=True)
         done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
         for future in sorted(done, key=lambda one: running[one].individual):
             trial = running.pop(future)
             try:
                 outcome = future.result()
-            except Cancelled:
+            except (Cancelled, CancelledError):
                 evolution.forget(trial)
             else:
                 monitor.told(evolution.tell(outcome), outcome)

@@ -92,12 +92,8 @@ def _search(
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with StopSignals(settings.max_hours) as stop:
-        executor = LocalExecutor(slots)
-        try:
-            with monitor_type(evolution, len(slots), stop, console) as monitor:
-                search(evolution, executor, len(slots), monitor, stop, cancel)
-        finally:
-            executor.shutdown()
+        with LocalExecutor(slots) as executor, monitor_type(evolution, len(slots), stop, console) as monitor:
+            search(evolution, executor, len(slots), monitor, stop)
     archive.write_state({**archive.read_state(), "refused": dict(evolution.refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
@@ -204,13 +200,6 @@ class TrialMaker:
             device=arena.device,
             folder=str((self.directory.trials / f"{individual.id}-{replicate}").resolve()),
         )
-
-
-def cancel(trial: Trial) -> None:
-    """Ask the worker that runs a trial to give it up; it looks for this file several times a second."""
-    folder = Path(trial.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cancel").write_text("stopped by the user\n", encoding="utf-8")
 
 
 def processor() -> str:

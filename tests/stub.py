@@ -88,7 +88,7 @@ def evolve(
     maker = TrialMaker(toy, Data("toy", "toy", ""), directory)
     evolution = Evolution(archive, toolbox, maker, pop=pop, gens=gens, seed=seed, max_evals=max_evals)
     with executor or ThreadPoolExecutor(workers) as pool:
-        search(evolution, pool, workers, Silent(), Never(), lambda trial: None)
+        search(evolution, pool, workers, Silent(), Never())
     archive.close()
     return evolution
 

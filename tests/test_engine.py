@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from evolve.errors import UserError
-from evolve.evaluation.trial import Trial
-from evolve.evaluation.worker import Cancelled
+from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Outcome, Status
 from tests.stub import evaluate, evolve, story
 
