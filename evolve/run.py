@@ -91,9 +91,12 @@ def _search(
     )
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
-    with StopSignals(settings.max_hours) as stop:
-        with LocalExecutor(slots) as executor, monitor_type(evolution, len(slots), stop, console) as monitor:
-            search(evolution, executor, len(slots), monitor, stop)
+    with (
+        StopSignals(settings.max_hours) as stop,
+        LocalExecutor(slots) as executor,
+        monitor_type(evolution, len(slots), stop, console) as monitor,
+    ):
+        search(evolution, executor, len(slots), monitor, stop)
     archive.write_state({**archive.read_state(), "refused": dict(evolution.refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
