@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from typing import Protocol
 
@@ -26,7 +26,7 @@ ATTEMPTS = 500  # at a new genome, before the search is called exhausted
 class Evolution:
     """Steady-state (mu + lambda) evolution of the genomes in an archive.
 
-        evaluate the seed genome
+        evaluate the seed genome (in all slots at once: offspring, too, will train beside others)
         while births < pop * gens:                      no generational barrier:
             parents   = select(population)                  a free worker asks,
             offspring = mutate(parent) or mate(parents)     the offspring is archived,
@@ -47,7 +47,9 @@ class Evolution:
         gens: int,
         seed: int,
         max_evals: int | None = None,
+        seed_replicates: int = 1,
     ) -> None:
+        """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate."""
         self.archive = archive
         self.toolbox = toolbox
         self.pop = pop
@@ -61,15 +63,13 @@ class Evolution:
         for name, function in (("best", np.min), ("mean", np.mean), ("worst", np.max)):
             self._statistics.register(name, function)
         self._make_trial = make_trial
-        self._running: set[int] = set()
+        self._running: set[tuple[int, int]] = set()  # (individual, replicate)
         self.evaluations = 0
         for individual, _ in archive.in_order():
             self._take(individual)
         if self.population:
             self._publish()
-        self._waiting = deque(archive.pending())
-        if self.seed_individual.outcomes and not self.seed_individual.fitness.measured:
-            self._waiting.appendleft(self.seed_individual)  # it failed last time: nothing can start without it
+        self._waiting = deque(self._unfinished(seed_replicates))
 
     @property
     def seed_individual(self) -> Individual:
@@ -104,28 +104,41 @@ class Evolution:
         if self.evaluations_left <= len(self._running):
             return None
         if self._waiting:
-            individual = self._waiting.popleft()
+            individual, replicate = self._waiting.popleft()
         elif not self.population or self.births >= self.births_planned:
             return None
         else:
-            individual = self._breed()
-        self._running.add(individual.id)
-        return self._make_trial(individual, len(individual.outcomes))
+            individual, replicate = self._breed(), 0
+        self._running.add((individual.id, replicate))
+        return self._make_trial(individual, replicate)
 
     def tell(self, outcome: Outcome) -> Individual:
         """Archive an outcome, then let selection see it."""
         individual = self.archive.individuals[outcome.individual]
         self.archive.record(individual, outcome)
-        self._running.discard(individual.id)
+        self._running.discard((outcome.individual, outcome.replicate))
         self._take(individual)
         if self.population:
             self._publish()
         return individual
 
     def forget(self, trial: Trial) -> None:
-        """A trial was cancelled: its individual stays in the archive without an outcome, to be run again."""
-        self._running.discard(trial.individual)
-        self._waiting.appendleft(self.archive.individuals[trial.individual])
+        """A trial was cancelled: its individual stays in the archive without that outcome, to be run again."""
+        self._running.discard((trial.individual, trial.replicate))
+        self._waiting.appendleft((self.archive.individuals[trial.individual], trial.replicate))
+
+    def _unfinished(self, seed_replicates: int) -> Iterator[tuple[Individual, int]]:
+        """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
+        seed = self.seed_individual
+        done = {outcome.replicate for outcome in seed.outcomes}
+        if done and not seed.fitness.measured:
+            seed_replicates = max(done) + 2  # it failed whenever it ran: nothing can start before it is mended
+        for replicate in range(seed_replicates):
+            if replicate not in done:
+                yield seed, replicate
+        for individual in self.archive.pending():
+            if individual is not seed:
+                yield individual, 0
 
     def _take(self, individual: Individual) -> None:
         self.evaluations += 1

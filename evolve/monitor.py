@@ -28,16 +28,16 @@ class Watch:
         self.evolution = evolution
         self.workers = workers
         self.stop = stop
-        self.running: dict[int, Trial] = {}
+        self.running: dict[tuple[int, int], Trial] = {}  # by individual and replicate
         self.recent: deque[tuple[Individual, Outcome]] = deque(maxlen=RECENT)
         self._busy = 0.0  # seconds of workers' time spent in this session
         self._told = 0
 
     def launched(self, trial: Trial) -> None:
-        self.running[trial.individual] = trial
+        self.running[trial.individual, trial.replicate] = trial
 
     def told(self, individual: Individual, outcome: Outcome) -> None:
-        self.running.pop(individual.id, None)
+        self.running.pop((outcome.individual, outcome.replicate), None)
         self.recent.append((individual, outcome))
         self._busy += outcome.seconds.get("total", 0.0)
         self._told += 1

@@ -88,6 +88,7 @@ def _search(
         gens=settings.gens,
         seed=archive.read_state()["seed"],
         max_evals=settings.max_evals,
+        seed_replicates=len(slots),
     )
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor

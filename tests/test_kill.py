@@ -60,13 +60,14 @@ def test_ten_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     assert trial_processes(tmp_path) == []
     with Archive.open(tmp_path / "run" / "archive.git") as archive:
         in_flight = {one.id for one in archive.pending()}
-        born = len(archive.individuals)
-    done = evolve(*PLAN, "--max-evals", born + 2, cwd=tmp_path)
+        evaluated = len(archive.in_order())
+    goal = evaluated + len(in_flight) + 2
+    done = evolve(*PLAN, "--max-evals", goal, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     final = told(tmp_path)
     assert set(final.values()) == {1}
     assert {(id, 0) for id in in_flight} <= final.keys()
-    assert len(final) == born + 2
+    assert len(final) == goal
     fsck = subprocess.run(
         ["git", "-C", str(tmp_path / "run" / "archive.git"), "fsck"], capture_output=True, check=False
     )
