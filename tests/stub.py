@@ -76,6 +76,7 @@ def evolve(
     seed: int = 1,
     workers: int = 1,
     max_evals: int | None = None,
+    seed_replicates: int = 1,
     function: Callable[[Trial], Outcome] = evaluate,
     executor: Executor | None = None,
 ) -> Evolution:
@@ -86,7 +87,16 @@ def evolve(
     toolbox = make_toolbox()
     toolbox.register("evaluate", function)
     maker = TrialMaker(toy, Data("toy", "toy", ""), directory)
-    evolution = Evolution(archive, toolbox, maker, pop=pop, gens=gens, seed=seed, max_evals=max_evals)
+    evolution = Evolution(
+        archive,
+        toolbox,
+        maker,
+        pop=pop,
+        gens=gens,
+        seed=seed,
+        max_evals=max_evals,
+        seed_replicates=seed_replicates,
+    )
     with executor or ThreadPoolExecutor(workers) as pool:
         search(evolution, pool, workers, Silent(), Never())
     archive.close()

@@ -92,6 +92,24 @@ def test_nothing_is_born_before_the_seed_genome_is_measured(tmp_path: Path) -> N
     assert mended.births == 4
 
 
+def test_the_seed_genome_is_measured_in_all_slots_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(3, timeout=30)
+    seeds: list[int] = []
+
+    def meet(trial: Trial) -> Outcome:
+        if trial.individual == 0:
+            seeds.append(trial.seed)
+            together.wait()
+        return evaluate(trial)
+
+    evolution = evolve(tmp_path, pop=3, gens=1, workers=3, seed_replicates=3, function=meet)
+    assert evolution.seed_individual.fitness.count == 3
+    assert len(set(seeds)) == 3
+    assert (evolution.births, evolution.evaluations) == (3, 6)
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=3).evaluations == 6
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=4).seed_individual.fitness.count == 4
+
+
 def test_a_cancelled_trial_is_run_again(tmp_path: Path) -> None:
     given_up: list[int] = []
 
