@@ -25,7 +25,8 @@ from evolve.engine import Evolution, search
 from evolve.evaluation.executors import LocalExecutor, local_slots
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome
-from evolve.run import TrialMaker, prepare, processor
+from evolve.machine import processor
+from evolve.run import TrialMaker, prepare
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
 from tests.stub import TOY, Never, Silent, evaluate

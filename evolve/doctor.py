@@ -14,10 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from evolve import arena as arenas
-from evolve.run import llm_hint, processor
+from evolve.machine import llm_hint, processor
 
 MERGE_TREE = (2, 38)  # the first git whose merge-tree merges without a work tree
 
@@ -34,16 +32,15 @@ class Finding:
 
 def examine() -> int:
     """Print every finding; returns 0 where nothing that is needed is missing, else 2."""
-    console = Console(highlight=False)
     missing = 0
     for check in (_python, _torch, _device, _packages, _git, _sandbox, _endpoint, _data, _disk):
         for finding in check():
             mark = "ok" if not finding.mend else "MISSING" if finding.needed else "optional"
             missing += mark == "MISSING"
-            console.print(f"{mark:<9} {finding.name:<10} {finding.found}", markup=False, soft_wrap=True)
+            print(f"{mark:<9} {finding.name:<10} {finding.found}")
             if finding.mend:
-                console.print(f"{'':<20} -> {finding.mend}", markup=False, soft_wrap=True)
-    console.print("\nEverything that a search needs is here." if not missing else f"\n{missing} to mend.")
+                print(f"{'':<20} -> {finding.mend}")
+    print("\nEverything that a search needs is here." if not missing else f"\n{missing} to mend.")
     return 2 if missing else 0
 
 
@@ -79,7 +76,12 @@ def _device() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for requirement in importlib.metadata.requires("evolve") or []:
+    try:
+        requirements = importlib.metadata.requires("evolve") or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("evolve", "runs from its folder, not installed", "pip install -e .", needed=False)
+        return
+    for requirement in requirements:
         if "extra ==" in requirement:
             continue
         match = re.match(r"[A-Za-z0-9_.-]+", requirement)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rich.console import Console
 
@@ -21,6 +18,7 @@ from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring
+from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
@@ -206,16 +204,6 @@ class TrialMaker:
         )
 
 
-def processor() -> str:
-    """The CPU's name, as well as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def _introduce(
     console: Console,
     arena: Arena,
@@ -242,13 +230,6 @@ def _introduce(
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != processor():
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
-
-
-def llm_hint() -> str:
-    """Why no language model writes offspring."""
-    if os.environ.get("OPENAI_API_KEY"):
-        return "no LLM: OPENAI_API_KEY is set, but this version has no LLM operators"
-    return "no LLM: set OPENAI_API_KEY (and OPENAI_BASE_URL for a server of your own) to have one"
 
 
 def _conclude(
