@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from evolve.errors import UserError
-from evolve.individual import Direction
 
 ARENAS = Path(__file__).resolve().parent.parent / "genomes"
+
+
+class Direction(enum.StrEnum):
+    """Which way the arena's metric is better."""
+
+    MIN = "min"
+    MAX = "max"
 
 
 @dataclass(frozen=True)

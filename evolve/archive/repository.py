@@ -15,8 +15,9 @@ from evolve.archive import lineage, loading, objects, plumbing, records, refs
 from evolve.archive.maintenance import Packing
 from evolve.archive.metadata import METADATA_FILE, dump_metadata, metadata_of
 from evolve.archive.notes import Notes
+from evolve.arena import Direction
 from evolve.errors import UserError
-from evolve.individual import Direction, Individual, Offspring, Outcome, fitness_type
+from evolve.individual import Individual, Offspring, Outcome, fitness_type
 
 FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
