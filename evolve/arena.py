@@ -78,12 +78,8 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            raise UserError(
-                f"{path} has an unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else "")
-            )
-    missing = [
-        n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING
-    ]
+            raise UserError(f"{path} has an unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+    missing = [n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise UserError(f"{path} lacks the key '{missing[0]}'.")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}

@@ -1,0 +1,100 @@
+"""Packing in the background: loose objects into packs, loose references into one file."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from evolve.archive import plumbing
+from evolve.errors import UserError
+
+LOCK_FILE = "evolve-packing.lock"
+ORPHAN_WAIT = 120.0  # seconds; packing after 300 births takes about one
+
+# --geometric merges packs so that each is at least twice the next one's size: an object is rewritten a
+# logarithmic number of times, and unreferenced objects, perhaps those of a birth under way, are kept.
+# One thread at low priority, so that no timed run notices.
+_SCRIPT = """
+git --git-dir="$1" pack-refs --all &&
+git --git-dir="$1" -c pack.threads=1 repack -d -q --geometric=2
+"""
+
+logger = logging.getLogger(__name__)
+
+
+class Packing:
+    """Packs an archive in a process of its own, at most one at a time.
+
+    Git replaces files only when their successors are whole, so the process may be killed at any instant,
+    and readers and the one writer work on meanwhile. It holds a lock on a file as long as it lives, also
+    when its engine was killed: the next engine waits for it before it removes what killed processes left.
+    """
+
+    def __init__(self, git_dir: Path) -> None:
+        self._git_dir = git_dir
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin to pack, unless that is under way. A failure is logged: the archive is whole without it."""
+        if self.running():
+            return
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
+        with self.no_other() as lock:
+            self._process = plumbing.start(
+                ["nice", "-n", "19", "sh", "-c", _SCRIPT, "sh", str(self._git_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors.fileno(),
+                pass_fds=[lock],
+            )
+        self._errors = errors
+
+    def running(self) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            self.wait()
+        return self._process is not None
+
+    def wait(self) -> None:
+        """Wait for the end of what was started."""
+        if self._process is None or self._errors is None:
+            return
+        code = self._process.wait()
+        with self._errors as errors:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip()
+        if code != 0:
+            logger.warning("Packing %s failed (code %d), nothing is lost: %s", self._git_dir, code, said)
+        self._process = self._errors = None
+
+    @contextlib.contextmanager
+    def no_other(self) -> Iterator[int]:
+        """Hold the packing lock; gives its descriptor. A process that inherits it goes on holding it.
+
+        Raises UserError where the packing of a killed engine does not end.
+        """
+        descriptor = os.open(self._git_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            deadline = time.monotonic() + ORPHAN_WAIT
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() > deadline:
+                        raise UserError(
+                            f"Another process has been packing {self._git_dir} for over {ORPHAN_WAIT:.0f} s. "
+                            "End that `git repack`, or wait for it, and start again."
+                        ) from error
+                    time.sleep(0.02)
+            yield descriptor
+        finally:
+            os.close(descriptor)
