@@ -73,9 +73,7 @@ class Attention(nn.Module):
 
     def forward(self, x):  # (B, T, C)
         heads = (x.size(0), x.size(1), HEADS, WIDTH // HEADS)
-        q, k, v = (
-            f(x).view(heads).transpose(1, 2) for f in (self.query, self.key, self.value)
-        )  # (B, H, T, D)
+        q, k, v = (f(x).view(heads).transpose(1, 2) for f in (self.query, self.key, self.value))  # (B, H, T, D)
         if QK_NORM:
             q, k = norm(q), norm(k)
         y = F.scaled_dot_product_attention(self.rotary(q), self.rotary(k), v, is_causal=True)
@@ -236,7 +234,7 @@ def main():
         model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
-        run.log(loss.detach())
+        run.log(loss)
         scale = schedule(run.progress)
         for optimizer in optimizers:
             optimizer.step(scale)
