@@ -49,9 +49,7 @@ class Corpus:
         digest = hashlib.sha256(f"{self.name} {self.text_column} {self.whole_files}".encode())
         for file in self.files:
             status = file.stat()
-            digest.update(
-                f"{self._relative(file)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace")
-            )
+            digest.update(f"{self._relative(file)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace"))
         return digest.hexdigest()
 
     def read(self, file: Path) -> Iterator[Document]:
@@ -96,9 +94,7 @@ def folder(root: Path, text_column: str = "text") -> Corpus:
     if not root.exists():
         raise UserError(f"There is no folder '{root}'. Give --corpus a folder of text or parquet files.")
     if not root.is_dir():
-        raise UserError(
-            f"'{root}' is not a folder. Put the text or parquet files in a folder and give its path."
-        )
+        raise UserError(f"'{root}' is not a folder. Put the text or parquet files in a folder and give its path.")
     root = root.resolve()
     files = tuple(_walk(root, re.compile(r"\..*|__pycache__")))
     if not files:
@@ -118,9 +114,7 @@ def _walk(root: Path, left_out: re.Pattern[str]) -> list[Path]:
     for parent, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not left_out.fullmatch(name)]
         found += [Path(parent, name) for name in names if not left_out.fullmatch(name)]
-    return sorted(
-        (file for file in found if file.is_file()), key=lambda file: file.relative_to(root).as_posix()
-    )
+    return sorted((file for file in found if file.is_file()), key=lambda file: file.relative_to(root).as_posix())
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -144,14 +138,11 @@ def _parquet_rows(file: Path, column: str) -> Iterator[tuple[int, str]]:
             schema = table.schema_arrow
             if column not in schema.names:
                 raise UserError(
-                    f"{file} has no column '{column}'; it has {', '.join(schema.names)}."
-                    " Choose one by --text-column."
+                    f"{file} has no column '{column}'; it has {', '.join(schema.names)}. Choose one by --text-column."
                 )
             kind = schema.field(column).type
             if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-                raise UserError(
-                    f"Column '{column}' of {file} holds {kind}, not text. Choose one by --text-column."
-                )
+                raise UserError(f"Column '{column}' of {file} holds {kind}, not text. Choose one by --text-column.")
             row = 0
             for batch in table.iter_batches(batch_size=1024, columns=[column]):
                 for text in batch.column(0).to_pylist():

@@ -100,7 +100,8 @@ def _build(corpus: Corpus, vocab_size: int, folder: Path) -> None:
                 yield document.text
 
     tokenizer = bpe.train(training_texts(), vocab_size)
-    tokenizer.save(str(folder / TOKENIZER))
+    # Not tokenizer.save(): a full disk must be an OSError, as it is for the other files.
+    (folder / TOKENIZER).write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     bpe.byte_lengths(tokenizer).astype("<u2").tofile(folder / TOKEN_BYTES)
 
     fingerprint = hashlib.sha256((folder / TOKENIZER).read_bytes())
@@ -118,9 +119,7 @@ def _build(corpus: Corpus, vocab_size: int, folder: Path) -> None:
                 tokens[part] += len(ids)
                 sizes[part] += len(document.text.encode())
     if not sum(tokens.values()):
-        raise UserError(
-            f"There is no UTF-8 text in '{corpus.root}'. Give --corpus a folder of text or parquet files."
-        )
+        raise UserError(f"There is no UTF-8 text in '{corpus.root}'. Give --corpus a folder of text or parquet files.")
     if min(tokens.values()) < SMALLEST_PART:
         raise UserError(
             f"'{corpus.root}' is too small to split: it gives {tokens[TRAIN]:,} tokens to train on and"
@@ -186,9 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--vocab-size", type=int, default=DEFAULT_VOCABULARY, metavar="N", help="tokens of the tokenizer")
     options = parser.parse_args(arguments)
     if not SMALLEST_VOCABULARY <= options.vocab_size <= LARGEST_VOCABULARY:
-        parser.error(
-            f"--vocab-size {options.vocab_size} must be from {SMALLEST_VOCABULARY} to {LARGEST_VOCABULARY}"
-        )
+        parser.error(f"--vocab-size {options.vocab_size} must be from {SMALLEST_VOCABULARY} to {LARGEST_VOCABULARY}")
     try:
         prepared = prepare(corpora.find(options.corpus, options.text_column), options.vocab_size)
     except UserError as error:

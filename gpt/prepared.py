@@ -49,9 +49,7 @@ class Prepared:
                 f"'{folder}' holds no prepared corpus ({error}). Make one with `python -m gpt.prepare`."
             ) from error
         if not whole:
-            raise UserError(
-                f"The prepared corpus in '{folder}' is damaged. Delete that folder and prepare it again."
-            )
+            raise UserError(f"The prepared corpus in '{folder}' is damaged. Delete that folder and prepare it again.")
 
     @staticmethod
     def exists(folder: Path) -> bool:

@@ -110,11 +110,9 @@ class Run:
         if due < self._next_point:
             return
         self._next_point = due + 1
-        value = float(loss)
+        value = float(loss.detach() if isinstance(loss, Tensor) else loss)
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"The training loss is {value} at step {self._steps}, {progress:.0%} of the box."
-            )
+            raise FloatingPointError(f"The training loss is {value} at step {self._steps}, {progress:.0%} of the box.")
         self._report.send("point", progress=progress, loss=value, step=self._steps)
         if not self._report.connected and due >= self._next_printed:
             self._next_printed = due + CURVE_POINTS // PRINTED_POINTS

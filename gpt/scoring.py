@@ -90,9 +90,7 @@ def _check_causal(model: nn.Module, tokens: Tensor, reference: Tensor, vocab_siz
     for start in range(0, CUTS, count):
         some = cuts[start : start + count]
         places = torch.arange(length) >= some[:, None]  # (b, T): True from the cut on
-        shift = torch.randint(
-            1, vocab_size, places.shape, generator=generator
-        )  # never 0: every token changes
+        shift = torch.randint(1, vocab_size, places.shape, generator=generator)  # never 0: every token changes
         changed = tokens.clone()  # the whole batch: with another shape, other kernels would bring other noise
         changed[: len(some)] += (shift * places).to(tokens.device)
         logits = _logits(model, changed % vocab_size, vocab_size)

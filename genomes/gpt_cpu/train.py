@@ -7,8 +7,8 @@ from torch import nn
 import gpt
 
 # Model
-DEPTH = 2  # range: 1..8
-WIDTH = 64  # choices: 32 64 96 128 160 192
+DEPTH = 2  # range: 1..6
+WIDTH = 64  # choices: 32 48 64 96 128
 HEADS = 2  # choices: 1 2 4 8
 MLP_RATIO = 4.0  # range: 1.0..6.0
 ACTIVATION = "relu2"  # choices: relu2 gelu silu swiglu
@@ -24,7 +24,7 @@ EMBEDDING_STD = 0.02  # range: 0.005..1.0 log
 LOGIT_SOFTCAP = 0.0  # choices: 0.0 10.0 15.0 30.0
 
 # Optimisation
-BATCH_SIZE = 8  # range: 2..64 log
+BATCH_SIZE = 8  # range: 2..32 log
 OPTIMIZER = "muon"  # choices: muon adamw
 MATRIX_LR = 0.01  # range: 0.001..0.1 log
 MOMENTUM = 0.95  # range: 0.7..0.99
@@ -73,9 +73,7 @@ class Attention(nn.Module):
 
     def forward(self, x):  # (B, T, C)
         heads = (x.size(0), x.size(1), HEADS, WIDTH // HEADS)
-        q, k, v = (
-            f(x).view(heads).transpose(1, 2) for f in (self.query, self.key, self.value)
-        )  # (B, H, T, D)
+        q, k, v = (f(x).view(heads).transpose(1, 2) for f in (self.query, self.key, self.value))  # (B, H, T, D)
         if QK_NORM:
             q, k = norm(q), norm(k)
         y = F.scaled_dot_product_attention(self.rotary(q), self.rotary(k), v, is_causal=True)
@@ -236,7 +234,7 @@ def main():
         model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_CLIP)
-        run.log(loss.detach())
+        run.log(loss)
         scale = schedule(run.progress)
         for optimizer in optimizers:
             optimizer.step(scale)
