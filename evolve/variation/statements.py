@@ -63,13 +63,12 @@ class Suite:
     """A block: its statements, the comments after the last one, and the white space it is indented by."""
 
     __slots__ = ("indent", "tail", "text", "units")
-    text: str
 
     def __init__(self, units: tuple[Unit, ...], tail: str, indent: str) -> None:
         self.units = units
         self.tail = tail
         self.indent = indent
-        self.text = "".join(unit.text for unit in units) + tail
+        self.text: str = "".join(unit.text for unit in units) + tail
 
 
 def parse(source: str) -> Suite:
