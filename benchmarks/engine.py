@@ -29,6 +29,7 @@ from evolve.machine import processor
 from evolve.run import TrialMaker, prepare
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
+from evolve.variation.merge_driver import install
 from tests.stub import TOY, Never, Silent, evaluate
 
 GENOME_BYTES = 25_000
@@ -75,8 +76,9 @@ def framework(folder: Path, individuals: int) -> list[tuple[str, str]]:
     directory = RunDirectory(folder)
     state = {"arena": "toy", "script": "train.py", "metric": "val_bpb", "direction": "min", "corpus": "", "seed": 1}
     archive = Archive.create(directory.archive, {**state, "time_box": toy.time_box})
+    install(directory.archive)
     archive.add(Offspring(large_genome(), (), "seed", "The seed genome", 0))
-    toolbox = make_toolbox()
+    toolbox = make_toolbox(archive)
     toolbox.register("evaluate", evaluate)
     no_data = TrialMaker(toy, prepare(toy), directory)
     evolution = Evolution(archive, toolbox, no_data, pop=8, gens=individuals // 8, seed=1)
@@ -114,7 +116,7 @@ def framework(folder: Path, individuals: int) -> list[tuple[str, str]]:
     ]
     began = time.perf_counter()
     with Archive.open(directory.archive, write=True) as archive:
-        resumed = Evolution(archive, toolbox, no_data, pop=8, gens=individuals // 8, seed=1)
+        resumed = Evolution(archive, make_toolbox(archive), no_data, pop=8, gens=individuals // 8, seed=1)
         seconds = time.perf_counter() - began
     if resumed.evaluations != evolution.evaluations:
         raise RuntimeError(f"{resumed.evaluations} evaluations after resume, {evolution.evaluations} before")
@@ -139,7 +141,7 @@ def overhead(folder: Path, trials: int, box: float) -> list[tuple[str, str]]:
     archive = Archive.create(directory.archive, {**state, "seed": 1, "time_box": box})
     archive.add(Offspring(cpu.seed_genome, (), "seed", "The seed genome", 0))
     evolution = Evolution(
-        archive, make_toolbox(), TrialMaker(cpu, data, directory), pop=trials, gens=1, seed=1, max_evals=trials + 1
+        archive, make_toolbox(archive), TrialMaker(cpu, data, directory), pop=trials, gens=1, seed=1, max_evals=trials + 1
     )
 
     class Stopwatch(Silent):

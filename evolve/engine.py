@@ -16,7 +16,7 @@ from evolve.errors import UserError
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Individual, Offspring, Outcome
 from evolve.randomness import generator
-from evolve.variation.operators import Inapplicable
+from evolve.variation.operators import Inapplicable, Reason
 
 CROSSOVER_SHARE = 0.15
 CROSSOVER_AFTER = 10  # evaluated individuals: before that, parents are too close for a merge to say much
@@ -162,10 +162,10 @@ class Evolution:
             try:
                 offspring = self._vary(rng)
             except Inapplicable as refusal:
-                self.refused[refusal.kind] += 1
+                self.refused[refusal.reason] += 1
                 continue
             if self.archive.find(offspring.genome) is not None:
-                self.refused["archived"] += 1
+                self.refused[Reason.ARCHIVED] += 1
                 continue
             return self.archive.add(offspring)
         raise UserError(
@@ -178,7 +178,7 @@ class Evolution:
         if self.evaluations >= CROSSOVER_AFTER and rng.random() < CROSSOVER_SHARE:
             other: Individual = self.toolbox.select(self.population, rng)
             fitter, weaker = self.toolbox.survive([parent, other], 2)
-            offspring: Offspring = self.toolbox.mate(fitter, weaker, self.archive)
+            offspring: Offspring = self.toolbox.mate(fitter, weaker)
         else:
             offspring = self.toolbox.mutate(parent, rng)
         return offspring

@@ -26,6 +26,7 @@ from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_line, continue_command, duration, lineage_lines
 from evolve.toolbox import make_toolbox
+from evolve.variation.merge_driver import install
 
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
@@ -80,7 +81,7 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     evolution = Evolution(
         archive,
-        make_toolbox(),
+        make_toolbox(archive),
         TrialMaker(arena, data, directory),
         pop=settings.pop,
         gens=settings.gens,
@@ -167,6 +168,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
                 "scores do not compare. The default corpus is the standard library of the running Python, so "
                 "use the Python it was started with, or start another run beside it with --fresh."
             )
+    install(directory.archive)  # so that `git merge` there does what the crossover operator does
     if not archive.individuals:
         archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
     return archive

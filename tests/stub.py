@@ -17,6 +17,7 @@ from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
 from evolve.variation.catalogue import constants
+from evolve.variation.merge_driver import install
 
 TOY = Path(__file__).parent / "toy"
 
@@ -84,7 +85,8 @@ def evolve(
     toy = arena.load(str(TOY))
     directory = RunDirectory(folder)
     archive = open_archive(directory.archive, toy)
-    toolbox = make_toolbox()
+    install(archive.path)
+    toolbox = make_toolbox(archive)
     toolbox.register("evaluate", function)
     maker = TrialMaker(toy, Data("toy", "toy", ""), directory)
     evolution = Evolution(

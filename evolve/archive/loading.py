@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evolve.archive import plumbing
-from evolve.archive.metadata import METADATA_FILE
 from evolve.archive.objects import read_tree
 from evolve.errors import UserError
 from evolve.individual import Fitness, Individual
+from evolve.metadata import METADATA_FILE
 
 INDIVIDUALS = "refs/individuals/"
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from evolve.archive import lineage, loading, objects, plumbing, records, refs
 from evolve.archive.maintenance import Packing
-from evolve.archive.metadata import METADATA_FILE, dump_metadata, metadata_of
 from evolve.archive.notes import Notes
 from evolve.arena import Direction
 from evolve.errors import UserError
 from evolve.individual import Individual, Offspring, Outcome, fitness_type
+from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 
 FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
@@ -185,13 +185,13 @@ class Archive:
         parents = tuple(dict.fromkeys(offspring.parents))
         if unknown := [parent for parent in parents if parent not in self._individuals]:
             raise ValueError(f"individual {next_id} has unknown parents {unknown}")
-        metadata = dump_metadata(metadata_of(offspring))
+        text = dump_metadata(metadata(offspring))
         genome = self._objects.blob(offspring.genome.encode())
         tree = self._objects.tree(
             [
                 objects.Entry(objects.FILE_MODE, self._state["script"], genome),
                 objects.Entry(
-                    objects.FILE_MODE, METADATA_FILE, self._objects.blob(metadata.encode("utf-8", "replace"))
+                    objects.FILE_MODE, METADATA_FILE, self._objects.blob(text.encode("utf-8", "replace"))
                 ),
             ]
         )

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from evolve.errors import UserError
+from evolve.metadata import METADATA_FILE, dump_metadata, merge_metadata
 from evolve.variation.merge import merge
-from evolve.variation.metadata import FILE, dump_metadata, merge_metadata
 from evolve.variation.source import Unparsable
 
-_ATTRIBUTES = ("*.py merge=evolve", f"{FILE} merge=evolve")
+_ATTRIBUTES = ("*.py merge=evolve", f"{METADATA_FILE} merge=evolve")
 _MODULE = "evolve.variation.merge_driver"
 
 
@@ -54,7 +54,7 @@ def _drive(base: Path, current: Path, other: Path, path: str) -> int:
     """Merge three files into `current`, which is left alone where that cannot be done."""
     try:
         texts = [file.read_bytes().decode() for file in (base, current, other)]
-        if Path(path).name == FILE:
+        if Path(path).name == METADATA_FILE:
             ours, theirs = (_fields(text) for text in texts[1:])
             text = dump_metadata(merge_metadata(ours, theirs))
         else:

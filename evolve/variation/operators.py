@@ -9,11 +9,11 @@ from pathlib import Path
 
 from evolve.errors import UserError
 from evolve.individual import Individual, Offspring
+from evolve.metadata import merge_metadata, metadata
 from evolve.variation.ancestry import Parents, merge_bases
 from evolve.variation.catalogue import constants, mutate_constants
 from evolve.variation.merge import Conflict, Merge, Resolve, merge
 from evolve.variation.merge_driver import CannotMerge, git_merge
-from evolve.variation.metadata import merge_metadata, metadata
 from evolve.variation.source import Unparsable, normalise
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-FILE = "individual.json"
+METADATA_FILE = "individual.json"
 DESCRIPTION_LIMIT = 60  # characters of either parent's description in a crossover's
 
 
