@@ -78,7 +78,7 @@ class Report:
             self.corpus = _text(event, "corpus")
         elif name == "open" and self.phase is Phase.STARTUP:
             self.phase, self.opened = Phase.TRAINING, now
-        elif name == "point" and self.phase is Phase.TRAINING:
+        elif name == "point" and self.phase is not Phase.STARTUP:  # a loss may be logged late
             self._point(event)
         elif name == "close" and self.phase is Phase.TRAINING:
             self.phase, self.closed = Phase.SCORING, now
