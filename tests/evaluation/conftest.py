@@ -33,7 +33,6 @@ def make_trial(tmp_path: Path) -> MakeTrial:
             "grace": 0.5,
             "scoring": 5.0,
             "memory_mb": 1000,
-            "environment": {"PIDS": str(tmp_path / "pids")},
         }
         return Trial(**{**values, **changes})
 

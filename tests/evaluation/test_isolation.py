@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_no_secret_reaches_a_genome(
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     # The environment is part of what tells warm parents apart, so this one is started with the secrets set.
-    environment = {"SEEN": str(tmp_path / "seen"), "PIDS": "", "GPT_DATA": "/data/corpus"}
+    environment = {"SEEN": str(tmp_path / "seen"), "GPT_DATA": "/data/corpus"}
     trial = make_trial(after_opening(LOOK), preload=preload, environment=environment, time_box=5.0)
     assert run_trial(trial).status is Status.OK
     seen = (tmp_path / "seen").read_text()
@@ -87,7 +88,7 @@ def test_two_trials_run_on_cores_of_their_own(make_trial: MakeTrial) -> None:
     assert {tuple(cores) for cores, _ in seen} == {slot.cores for slot in slots}
     assert {threads for _, threads in seen} == {"1"}
     # Two at a time, each in its own slot: where they overlap, they share nothing.
-    for a, b in zip(outcomes, outcomes[1:], strict=False):
+    for a, b in itertools.pairwise(outcomes):
         overlap = min(a.started + a.seconds["total"], b.started + b.seconds["total"]) - max(
             a.started, b.started
         )

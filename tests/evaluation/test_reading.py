@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -56,7 +57,7 @@ def test_of_a_progress_bar_the_last_state_is_the_line() -> None:
 def test_a_report_reads_the_same_however_it_is_cut(cuts: list[int]) -> None:
     report = Report("val_bpb")
     edges = [0, *sorted(cuts), len(STREAM)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         report.feed(STREAM[begin:end], now=1.0)
     assert (report.malformed, report.finished, report.score) == ("", True, 1.5)
     assert (report.phase, report.steps, report.tokens, report.parameters) == (Phase.SCORING, 2, 64, 10)

@@ -169,7 +169,7 @@ def test_garbage_in_the_report_is_cheating(make_trial: MakeTrial, garbage: bytes
     [
         "raise MemoryError",
         'raise RuntimeError("DefaultCPUAllocator: can\'t allocate memory: you tried 1 TB")',
-        "class OutOfMemoryError(RuntimeError): pass\nraise OutOfMemoryError('CUDA out of memory. Tried 1 GiB')",
+        "class OutOfMemoryError(RuntimeError): pass\nraise OutOfMemoryError('CUDA')",
     ],
 )
 def test_a_lack_of_memory_is_told_from_other_crashes(make_trial: MakeTrial, death: str) -> None:
@@ -178,7 +178,7 @@ def test_a_lack_of_memory_is_told_from_other_crashes(make_trial: MakeTrial, deat
 
 def test_output_of_any_length_is_read_and_only_its_ends_kept(make_trial: MakeTrial) -> None:
     flood = "os.write(1, b'first\\n')\nfor _ in range(200): os.write(1, b'x' * 1_000_000)\n"
-    source = after_opening(flood) + "print('last')"
+    source = after_opening(flood) + "print('\\nlast')"
     outcome = run_trial(make_trial(source, output_kb=10, time_box=30.0))
     assert outcome.status is Status.OK
     assert outcome.tail.endswith("\nlast")
@@ -230,7 +230,7 @@ def test_a_command_that_does_not_exist_is_said(make_trial: MakeTrial) -> None:
 @pytest.mark.parametrize(
     "vandalism",
     [
-        "import shutil; shutil.rmtree('..')",
+        "import shutil; shutil.rmtree('..', ignore_errors=True)",
         "os.makedirs('locked/inside'); os.chmod('locked', 0)",
         "for _ in range(1500): os.mkdir('d'); os.chdir('d')",
         "os.symlink('/', 'root')",
