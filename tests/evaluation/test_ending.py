@@ -215,6 +215,12 @@ def test_a_trial_that_is_called_off_has_no_outcome(make_trial: MakeTrial) -> Non
     assert not alive(beat.pid)
 
 
+def test_a_heartbeat_that_a_genome_wrote_is_no_heartbeat(tmp_path: Path) -> None:
+    for text in ("", "[]", "{}", '{"curve": 1}', '{"curve": [], "phase": "holiday"}', "\0"):
+        (tmp_path / heartbeat.NAME).write_text(text)
+        assert heartbeat.read(tmp_path) is None
+
+
 def test_both_ways_to_list_a_tree_agree() -> None:
     tree = subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60 & wait"], start_new_session=True)
     try:

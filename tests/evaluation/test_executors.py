@@ -35,6 +35,14 @@ def test_slots_are_disjoint_and_as_asked_or_refused(cores: int, each: int, worke
     assert len({core for slot in slots for core in slot.cores}) == each * len(slots)
 
 
+def test_another_system_is_told_so(monkeypatch: pytest.MonkeyPatch, make_trial: MakeTrial) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(UserError, match="on Linux only"):
+        local_slots(1, 1)
+    with pytest.raises(UserError, match="on Linux only"):
+        run_trial(make_trial(OPEN))
+
+
 def test_too_many_workers_are_told_how_many_there_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "usable_cores", lambda: [0, 1, 2, 3])
     with pytest.raises(UserError, match="give --workers 2 or fewer"):

@@ -61,7 +61,8 @@ for name in os.listdir("/proc/self/fd"):
     except FileNotFoundError:
         pass  # the listing's own
 print(json.dumps(descriptors))
-print(os.getcwd(), os.getsid(0) == os.getpid(), sys.stdin.read() == "")
+privileges = "NoNewPrivs:\\t1" in open("/proc/self/status").read()
+print(os.getcwd(), os.getsid(0) == os.getpid(), sys.stdin.read() == "", privileges)
 """
     leak = os.open("/dev/zero", os.O_RDONLY)
     os.set_inheritable(leak, True)
@@ -75,7 +76,7 @@ print(os.getcwd(), os.getsid(0) == os.getpid(), sys.stdin.read() == "")
     assert sorted(descriptors) == ["0", "1", "2", "3"]
     assert descriptors["0"] == "/dev/null"
     assert descriptors["1"] == descriptors["2"] != descriptors["3"]
-    assert place == f"{trial.scratch} True True"
+    assert place == f"{trial.scratch} True True True"
 
 
 @pytest.mark.skipif(len(usable_cores()) < 2, reason="needs two cores")

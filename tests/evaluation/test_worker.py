@@ -60,6 +60,7 @@ def test_a_crash_shows_its_traceback_and_nothing_of_ours(
         ("sys.exit('no data')", "ended with code 1: no data"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "was ended by SIGSEGV"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "was ended by SIGKILL, not by the harness"),
+        ("os.kill(os.getpid(), 40)", "was ended by signal 40"),
         ("sys.exit()", "ended without a result, while in its training phase"),
     ],
 )
@@ -125,9 +126,9 @@ def test_an_exploded_loss_is_left_out_of_the_curve(make_trial: MakeTrial) -> Non
 
 
 def test_a_violation_is_cheating_and_ends_the_trial_at_once(make_trial: MakeTrial) -> None:
-    source = OPEN + "say('violation', reason='the model is not causal')\ntime.sleep(600)"
+    source = OPEN + "say('violation', reason='not causal \\x1b[2J')\ntime.sleep(600)"
     outcome = run_trial(make_trial(source, time_box=60.0))
-    assert (outcome.status, outcome.reason) == (Status.CHEATED, "the model is not causal")
+    assert (outcome.status, outcome.reason) == (Status.CHEATED, "not causal \ufffd[2J")
 
 
 def test_a_claim_against_the_clock_is_cheating(make_trial: MakeTrial) -> None:
