@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,11 +46,21 @@ def stop_requested() -> bool:
     return _here.stopping is not None and _here.stopping.is_set()
 
 
+def require_linux() -> None:
+    """Raises UserError elsewhere."""
+    if sys.platform != "linux":
+        raise UserError(
+            "Trials run on Linux only: ending a genome with all it started, and giving it cores of its own, "
+            "rest on Linux's process interfaces. Use Linux, WSL 2 or a container."
+        )
+
+
 def usable_cores() -> list[int]:
     """Cores that this process may use, siblings of one physical core next to each other.
 
     No more of them than a container's CPU quota (cgroup v2) pays for: beyond it, runs would slow each other.
     """
+    require_linux()
     cores = sorted(os.sched_getaffinity(0), key=lambda core: (_first_sibling(core), core))
     return cores[: _quota(Path("/sys/fs/cgroup/cpu.max")) or len(cores)]
 
