@@ -63,9 +63,7 @@ def load(
     births = Births({}, {})
     try:
         texts = plumbing.read_many(git_dir, [tree[METADATA_FILE] for tree in trees])
-        for id, (commit, (_, parents), tree, text) in enumerate(
-            zip(commits, headers, trees, texts, strict=True)
-        ):
+        for id, (commit, (_, parents), tree, text) in enumerate(zip(commits, headers, trees, texts, strict=True)):
             metadata = json.loads(text)
             births.genomes.setdefault(tree[script], id)
             births.individuals[id] = Individual(

@@ -190,9 +190,7 @@ class Archive:
         tree = self._objects.tree(
             [
                 objects.Entry(objects.FILE_MODE, self._state["script"], genome),
-                objects.Entry(
-                    objects.FILE_MODE, METADATA_FILE, self._objects.blob(text.encode("utf-8", "replace"))
-                ),
+                objects.Entry(objects.FILE_MODE, METADATA_FILE, self._objects.blob(text.encode("utf-8", "replace"))),
             ]
         )
         commit = self._objects.commit(
@@ -288,9 +286,7 @@ class Archive:
             if version <= FORMAT:
                 _check_state(state)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"The archive {self.path} is damaged: its state cannot be read ({error})."
-            ) from error
+            raise UserError(f"The archive {self.path} is damaged: its state cannot be read ({error}).") from error
         if version > FORMAT:
             raise UserError(
                 f"The archive {self.path} has format {version}; this version of evolve reads up to {FORMAT}. "

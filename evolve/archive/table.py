@@ -9,9 +9,20 @@ from evolve.archive.repository import Archive
 from evolve.individual import Individual, Outcome
 
 SECONDS = ("startup", "training", "scoring", "total")
-_FROM_OUTCOME = (
-    ["steps", "tokens", "parameters", "peak_memory_mb", "device", "corpus", "trusted", "started", "reason", "replicate", "seed", "score"]
-)
+_FROM_OUTCOME = [
+    "steps",
+    "tokens",
+    "parameters",
+    "peak_memory_mb",
+    "device",
+    "corpus",
+    "trusted",
+    "started",
+    "reason",
+    "replicate",
+    "seed",
+    "score",
+]
 
 
 def evaluations(archive: Archive) -> list[dict[str, Any]]:
@@ -22,8 +33,7 @@ def evaluations(archive: Archive) -> list[dict[str, Any]]:
     not measure, and everything about one that has not been, is None.
     """
     rows = [
-        _row(individual, outcome, evaluation)
-        for evaluation, (individual, outcome) in enumerate(archive.in_order())
+        _row(individual, outcome, evaluation) for evaluation, (individual, outcome) in enumerate(archive.in_order())
     ]
     return rows + [_row(individual, None, None) for individual in archive.pending()]
 

@@ -88,9 +88,7 @@ def local_slots(workers: int | None, cores_per_worker: int) -> list[Slot]:
         raise UserError(f"{cores_per_worker} cores a worker: a worker needs at least one.")
     most = len(cores) // cores_per_worker
     if most == 0:
-        raise UserError(
-            f"A worker is to have {cores_per_worker} cores, and this process may use {len(cores)}."
-        )
+        raise UserError(f"A worker is to have {cores_per_worker} cores, and this process may use {len(cores)}.")
     if workers is None:
         workers = most
     if workers < 1:
@@ -109,9 +107,7 @@ def gpu_slots(workers: int | None, cores_per_worker: int) -> list[Slot]:
     if not gpus:
         raise UserError("There is no NVIDIA GPU here: nvidia-smi is not installed, or lists none.")
     if workers is not None and workers > len(gpus):
-        raise UserError(
-            f"{workers} workers, and there are {len(gpus)} GPUs: one GPU runs one trial at a time."
-        )
+        raise UserError(f"{workers} workers, and there are {len(gpus)} GPUs: one GPU runs one trial at a time.")
     slots = local_slots(workers or len(gpus), cores_per_worker)
     return [Slot(slot.cores, gpu) for slot, gpu in zip(slots, gpus, strict=False)]
 

@@ -95,9 +95,7 @@ def proportional_mb(pids: Iterable[int]) -> float:
     for pid in pids:
         try:
             with open(f"/proc/{pid}/smaps_rollup") as file:
-                total += (
-                    next((int(line.split()[1]) for line in file if line.startswith("Pss:")), 0) * 1024 / 1e6
-                )
+                total += next((int(line.split()[1]) for line in file if line.startswith("Pss:")), 0) * 1024 / 1e6
         except GONE:
             continue
         except PermissionError:

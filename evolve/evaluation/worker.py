@@ -110,9 +110,7 @@ class _Run:
                     pass
         if self._cancelled:
             raise Cancelled(self._cancelled)
-        return classify.Ending(
-            self._report, self._output, self._stop, self._exit, self._unix, self._started, ended
-        )
+        return classify.Ending(self._report, self._output, self._stop, self._exit, self._unix, self._started, ended)
 
     def _read(self, fd: int) -> bool:
         """Take in what a pipe holds, at most READ_SIZE; False where there is nothing (more)."""

@@ -117,9 +117,7 @@ def _has_code(text: str) -> bool:
 _Entry = tuple[Unit, list[_Piece]]
 
 
-def _sequence(
-    base: Sequence[Unit], ours: Sequence[Unit], theirs: Sequence[Unit], scope: _Scope
-) -> list[_Entry]:
+def _sequence(base: Sequence[Unit], ours: Sequence[Unit], theirs: Sequence[Unit], scope: _Scope) -> list[_Entry]:
     """Merge statements of one suite, or clauses of one statement."""
     our_partners = align(base, ours, _exact, _kinship)
     their_partners = align(base, theirs, _exact, _kinship)
@@ -168,9 +166,7 @@ def _insertions(partners: Sequence[int | None], count: int) -> list[list[int]]:
     return runs
 
 
-def _inserted(
-    ours: Sequence[Unit], theirs: Sequence[Unit], taken: dict[str, Unit], scope: _Scope
-) -> list[_Entry]:
+def _inserted(ours: Sequence[Unit], theirs: Sequence[Unit], taken: dict[str, Unit], scope: _Scope) -> list[_Entry]:
     """What both inserted at one place: ours first, then of theirs what ours does not have."""
     rivals: dict[str, list[Unit]] = {}
     for unit in theirs:
@@ -185,9 +181,7 @@ def _inserted(
         candidates.remove(rival)
         trivia = _lines("", unit.trivia, rival.trivia)
         same = rival.code == unit.code
-        entries.append(
-            (unit, [trivia, unit.code if same else scope.conflict(unit, "", unit.code, rival.code)])
-        )
+        entries.append((unit, [trivia, unit.code if same else scope.conflict(unit, "", unit.code, rival.code)]))
     ours_here = {unit.identity for unit in ours}
     for unit in theirs:
         if not any(unit is left for left in rivals[unit.identity]):

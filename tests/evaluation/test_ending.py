@@ -63,9 +63,7 @@ def test_an_endless_step_is_ended_with_all_that_it_started(
     ],
     ids=["startup", "scoring", "exit", "printed"],
 )
-def test_every_phase_has_its_cap(
-    make_trial: MakeTrial, source: str, changes: dict[str, object], reason: str
-) -> None:
+def test_every_phase_has_its_cap(make_trial: MakeTrial, source: str, changes: dict[str, object], reason: str) -> None:
     outcome = run_trial(make_trial(source, **changes))
     assert outcome.status is Status.TIMED_OUT
     assert outcome.reason.startswith(reason)
@@ -118,12 +116,8 @@ def test_too_many_processes_end_the_tree(make_trial: MakeTrial) -> None:
     assert outcome.reason == "started more than 256 processes"
 
 
-def test_a_genome_that_kills_its_supervisor_crashes_and_leaves_nothing(
-    make_trial: MakeTrial, tmp_path: Path
-) -> None:
-    outcome = run_trial(
-        make_trial(OPEN + CLINGING + "os.kill(supervisor, 9)\ntime.sleep(600)", time_box=30.0)
-    )
+def test_a_genome_that_kills_its_supervisor_crashes_and_leaves_nothing(make_trial: MakeTrial, tmp_path: Path) -> None:
+    outcome = run_trial(make_trial(OPEN + CLINGING + "os.kill(supervisor, 9)\ntime.sleep(600)", time_box=30.0))
     assert (outcome.status, outcome.reason) == (Status.CRASHED, "the process that supervises it was killed")
     genome, _, _, *rest = noted(tmp_path / "pids")
     assert gone_within([genome, *rest], 3.0)

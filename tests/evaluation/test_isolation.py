@@ -90,8 +90,6 @@ def test_two_trials_run_on_cores_of_their_own(make_trial: MakeTrial) -> None:
     assert {threads for _, threads in seen} == {"1"}
     # Two at a time, each in its own slot: where they overlap, they share nothing.
     for a, b in itertools.pairwise(outcomes):
-        overlap = min(a.started + a.seconds["total"], b.started + b.seconds["total"]) - max(
-            a.started, b.started
-        )
+        overlap = min(a.started + a.seconds["total"], b.started + b.seconds["total"]) - max(a.started, b.started)
         if overlap > 0.1:
             assert json.loads(a.tail)[0] != json.loads(b.tail)[0]

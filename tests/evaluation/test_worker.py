@@ -41,9 +41,7 @@ def test_an_honest_genome_is_ok(make_trial: MakeTrial, preload: tuple[str, ...])
 
 
 @BOTH_WAYS
-def test_a_crash_shows_its_traceback_and_nothing_of_ours(
-    make_trial: MakeTrial, preload: tuple[str, ...]
-) -> None:
+def test_a_crash_shows_its_traceback_and_nothing_of_ours(make_trial: MakeTrial, preload: tuple[str, ...]) -> None:
     source = after_opening("def dive():\n    raise ValueError('the loss went up')\ndive()")
     outcome = run_trial(make_trial(source, preload=preload))
     assert outcome.status is Status.CRASHED
@@ -206,9 +204,7 @@ print("num_params_M:     50.3")
 
 
 @BOTH_WAYS
-def test_a_foreign_scripts_summary_is_read_but_not_trusted(
-    make_trial: MakeTrial, preload: tuple[str, ...]
-) -> None:
+def test_a_foreign_scripts_summary_is_read_but_not_trusted(make_trial: MakeTrial, preload: tuple[str, ...]) -> None:
     source = PRINTED + "import os\nassert 'GPT_REPORT_FD' not in os.environ\n"
     outcome = run_trial(make_trial(source, preload=preload, score="printed"))
     assert (outcome.status, outcome.score, outcome.trusted) == (Status.OK, 1.25, False)
@@ -280,9 +276,7 @@ def test_a_module_that_cannot_be_preloaded_is_the_users_to_mend(make_trial: Make
         {"command": (), "preload": ()},
     ],
 )
-def test_a_trial_that_contradicts_itself_is_refused(
-    make_trial: MakeTrial, changes: dict[str, object]
-) -> None:
+def test_a_trial_that_contradicts_itself_is_refused(make_trial: MakeTrial, changes: dict[str, object]) -> None:
     with pytest.raises(UserError):
         make_trial(PRELUDE, **changes)
 
