@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evolve.errors import UserError
-from evolve.variation.source import Unparsable, split_lines, syntax_tree
+from evolve.variation.source import split_lines, syntax_tree
 
 Value = bool | int | float | str | None
 
@@ -57,7 +57,7 @@ class Constant:
     span: tuple[int, int]  # the literal's first character in the genome's text and the one after its last
 
     def check(self, value: Value) -> Value:
-        """The value as this constant takes it: an integral float as int for an int, an int as float for a float.
+        """The value in this constant's kind: 4.0 as 4 for an int, 1 as 1.0 for a float.
 
         Raises UserError for what is outside the range, not among the choices, or of the wrong kind.
         """

@@ -51,7 +51,7 @@ class Unit:
         self.suite = suite
         self.clauses = clauses
         self.code = head + (suite.text if suite else "") + "".join(clause.text for clause in clauses)
-        self.text = trivia + self.code
+        self.text: str = trivia + self.code
 
     @property
     def identity(self) -> str:
