@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from evolve.variation.source import compiles, split_lines
 from evolve.variation.statements import Suite, Unit, parse
 
 WHOLE_FILE = "<module>"
+
+_WORD = re.compile(r"\w+")
 
 
 class Conflict(NamedTuple):
@@ -144,12 +147,14 @@ def _exact(unit: Unit) -> str:
 
 
 def _kinship(a: Unit, b: Unit) -> int:
-    """How surely two different texts are versions of one statement: of the same key, code or header first."""
+    """How surely two different texts are versions of one statement: of the same key, the more words shared."""
     if a.key != b.key:
         return 0
     if a.code == b.code:
         return 1 << 20
-    return 1 << 10 if a.head == b.head else 1
+    a_words, b_words = set(_WORD.findall(a.code)), set(_WORD.findall(b.code))
+    shared = len(a_words & b_words) * 1000 // (len(a_words | b_words) or 1)
+    return 1 + shared + (1 << 10 if a.head == b.head else 0)
 
 
 def _insertions(partners: Sequence[int | None], count: int) -> list[list[int]]:

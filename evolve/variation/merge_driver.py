@@ -58,7 +58,7 @@ def _drive(base: Path, current: Path, other: Path, path: str) -> int:
             ours, theirs = (_fields(text) for text in texts[1:])
             text = dump_metadata(merge_metadata(ours, theirs))
         else:
-            result = merge(*texts)
+            result = merge(texts[0], texts[1], texts[2])
             text = result.text
             for conflict in result.conflicts:
                 print(f"{path}: conflict in {conflict.path}, kept ours", file=sys.stderr)
