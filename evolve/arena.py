@@ -29,9 +29,7 @@ class Arena:
     folder: Path
     script: str  # the seed genome's file name, inside the folder
     command: tuple[str, ...] = ("{python}", "{script}")  # how a genome is run
-    prepare: tuple[
-        str, ...
-    ] = ()  # run once before the search; its last line is JSON with "corpus" and "data"
+    prepare: tuple[str, ...] = ()  # run once before the search; its last line is JSON with "corpus" and "data"
     preload: tuple[str, ...] = ()  # modules of the warm parent; empty: each trial starts a fresh interpreter
     metric: str = "val_bpb"
     direction: Direction = Direction.MIN
@@ -87,19 +85,8 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-<<<<<<< HEAD
             raise UserError(f"{path} has an unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else ""))
     missing = [n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING]
-=======
-            raise UserError(
-                f"{path} has an unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else "")
-            )
-    missing = [
-        n
-        for n, f in known.items()
-        if n not in table and f.default is MISSING and f.default_factory is MISSING
-    ]
->>>>>>> variation
     if missing:
         raise UserError(f"{path} lacks the key '{missing[0]}'.")
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
