@@ -61,7 +61,8 @@ class Evolution:
         self.refused: Counter[str] = Counter()  # offspring recognised as not worth a box, by reason
         self.logbook = tools.Logbook()
         self._statistics = tools.Statistics(key=lambda individual: individual.fitness.mean)
-        for name, function in (("best", np.min), ("mean", np.mean), ("worst", np.max)):
+        best_first = (np.max, np.min) if self.seed_individual.fitness.weights[0] > 0 else (np.min, np.max)
+        for name, function in zip(("best", "worst", "mean"), (*best_first, np.mean), strict=True):
             self._statistics.register(name, function)
         self._make_trial = make_trial
         self._running: set[tuple[int, int]] = set()  # (individual, replicate)
