@@ -24,7 +24,7 @@ def metadata_of(offspring: Offspring) -> dict[str, Any]:
 
 
 def dump_metadata(metadata: Mapping[str, Any]) -> str:
-    """The text of `individual.json`: known keys in their order, then others, so that equal data is equal text."""
+    """The text of `individual.json`: known keys in their order, then others: equal data is equal text."""
     ordered = {key: metadata[key] for key in KEYS if key in metadata}
     ordered |= {key: value for key, value in sorted(metadata.items()) if key not in ordered}
     return json.dumps(ordered, indent=2, ensure_ascii=False) + "\n"

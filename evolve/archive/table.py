@@ -10,7 +10,18 @@ from evolve.individual import Individual, Outcome
 
 SECONDS = ("startup", "training", "scoring", "total")
 _FROM_OUTCOME = (
-    "steps tokens parameters peak_memory_mb device corpus trusted started reason replicate seed score".split()
+    "replicate",
+    "seed",
+    "score",
+    "reason",
+    "steps",
+    "tokens",
+    "parameters",
+    "peak_memory_mb",
+    "device",
+    "corpus",
+    "trusted",
+    "started",
 )
 
 
