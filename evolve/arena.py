@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from evolve.errors import UserError
-from evolve.individual import Direction
 
 ARENAS = Path(__file__).resolve().parent.parent / "genomes"
+
+
+class Direction(enum.StrEnum):
+    """Which way the arena's metric is better."""
+
+    MIN = "min"
+    MAX = "max"
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,8 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
-            raise UserError(
-                f"{path} has an unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else "")
-            )
-    missing = [
-        n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING
-    ]
+            raise UserError(f"{path} has an unknown key '{key}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+    missing = [n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise UserError(f"{path} lacks the key '{missing[0]}'.")
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}

@@ -29,9 +29,7 @@ def resolve(individuals: Mapping[int, Individual], branches: Mapping[str, str], 
         return matches[0]
     if len(matches) > 1:
         ids = ", ".join(str(i.id) for i in matches[:8])
-        raise UserError(
-            f"The commit '{name}' could be any of the individuals {ids}: give more of its digits."
-        )
+        raise UserError(f"The commit '{name}' could be any of the individuals {ids}: give more of its digits.")
     known = f"ids 0 to {len(individuals) - 1}" if individuals else "no individuals yet"
     named = [b for b in sorted(branches) if not b.startswith("lineage/")]
     raise UserError(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evolve.archive import plumbing
-from evolve.archive.metadata import METADATA_FILE
 from evolve.archive.objects import read_tree
 from evolve.errors import UserError
 from evolve.individual import Fitness, Individual
+from evolve.metadata import METADATA_FILE
 
 INDIVIDUALS = "refs/individuals/"
 
@@ -63,9 +63,7 @@ def load(
     births = Births({}, {})
     try:
         texts = plumbing.read_many(git_dir, [tree[METADATA_FILE] for tree in trees])
-        for id, (commit, (_, parents), tree, text) in enumerate(
-            zip(commits, headers, trees, texts, strict=True)
-        ):
+        for id, (commit, (_, parents), tree, text) in enumerate(zip(commits, headers, trees, texts, strict=True)):
             metadata = json.loads(text)
             births.genomes.setdefault(tree[script], id)
             births.individuals[id] = Individual(

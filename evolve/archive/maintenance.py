@@ -23,11 +23,12 @@ ORPHAN_WAIT = 120.0  # seconds; packing after 300 births takes about one
 # tree or a genome and stores the difference, which it does not for loose objects that it comes upon itself.
 # --geometric takes those along and merges packs so that each is at least twice the next one's size: an object
 # is rewritten a logarithmic number of times; unreferenced ones, perhaps of a birth under way, are kept.
-# One thread at low priority, so that no timed run notices.
+# One thread at low priority, so that no timed run notices. A note's tree has a version a note: the usual limit
+# of 50 differences in a chain would make every 50th of them, and what follows, several times as large.
 _SCRIPT = """
 git --git-dir="$1" pack-refs --all &&
-git --git-dir="$1" -c pack.threads=1 pack-objects -q --non-empty "$1/objects/pack/pack" >/dev/null &&
-git --git-dir="$1" -c pack.threads=1 repack -d -q --geometric=2
+git --git-dir="$1" -c pack.threads=1 pack-objects -q --non-empty --depth=250 "$1/objects/pack/pack" >/dev/null &&
+git --git-dir="$1" -c pack.threads=1 repack -d -q --geometric=2 --depth=250
 """
 
 logger = logging.getLogger(__name__)

@@ -34,9 +34,7 @@ class Notes:
 
     def blobs(self) -> dict[str, str]:
         """Annotated commit -> blob, for all notes."""
-        return {
-            prefix + rest: blob for prefix, folder in self._folders.items() for rest, blob in folder.items()
-        }
+        return {prefix + rest: blob for prefix, folder in self._folders.items() for rest, blob in folder.items()}
 
     def put(self, commit: str, text: bytes) -> None:
         """Make `text` the note of `commit`, on disk when this returns.
@@ -51,9 +49,7 @@ class Notes:
         }
         root = self._objects.tree([Entry(FOLDER_MODE, p, tree) for p, tree in trees.items()], self._ref)
         head = self._refs.get(self._ref)
-        self._refs.write(
-            self._ref, self._objects.commit(root, [head] if head else [], "Notes added by evolve")
-        )
+        self._refs.write(self._ref, self._objects.commit(root, [head] if head else [], "Notes added by evolve"))
         self._folders |= changed
         self._trees = trees
 

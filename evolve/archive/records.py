@@ -44,8 +44,7 @@ def curve_line(outcome: Outcome, n: int) -> str | None:
     if not outcome.curve and not outcome.tail:
         return None
     curve = [
-        [round(progress, 4), float(f"{loss:.5g}") if math.isfinite(loss) else None]
-        for progress, loss in outcome.curve
+        [round(progress, 4), float(f"{loss:.5g}") if math.isfinite(loss) else None] for progress, loss in outcome.curve
     ]
     return json.dumps({"n": n, "curve": curve, "tail": outcome.tail}, ensure_ascii=False)
 
@@ -60,9 +59,7 @@ def read_lines(text: bytes, commit: str) -> list[dict[str, Any]]:
         for record in records:
             record["n"] = int(record["n"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"The archive's note of commit {commit} is damaged ({error}): {text[:200]!r}"
-        ) from error
+        raise UserError(f"The archive's note of commit {commit} is damaged ({error}): {text[:200]!r}") from error
     return records
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from evolve.archive import lineage, loading, objects, plumbing, records, refs
 from evolve.archive.maintenance import Packing
-from evolve.archive.metadata import METADATA_FILE, dump_metadata, metadata_of
 from evolve.archive.notes import Notes
+from evolve.arena import Direction
 from evolve.errors import UserError
-from evolve.individual import Direction, Individual, Offspring, Outcome, fitness_type
+from evolve.individual import Individual, Offspring, Outcome, fitness_type
+from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 
 FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
@@ -185,14 +186,12 @@ class Archive:
         parents = tuple(dict.fromkeys(offspring.parents))
         if unknown := [parent for parent in parents if parent not in self._individuals]:
             raise ValueError(f"individual {next_id} has unknown parents {unknown}")
-        metadata = dump_metadata(metadata_of(offspring))
+        text = dump_metadata(metadata(offspring))
         script = self._state["script"]
         genome = self._objects.blob(offspring.genome.encode(), script)
-        described = self._objects.blob(metadata.encode("utf-8", "replace"), METADATA_FILE)
+        described = self._objects.blob(text.encode("utf-8", "replace"), METADATA_FILE)
         files = {script: genome, METADATA_FILE: described}
-        tree = self._objects.tree(
-            [objects.Entry(objects.FILE_MODE, name, blob) for name, blob in files.items()], ""
-        )
+        tree = self._objects.tree([objects.Entry(objects.FILE_MODE, name, blob) for name, blob in files.items()], "")
         commit = self._objects.commit(
             tree, [self._individuals[parent].commit for parent in parents], _message(offspring)
         )
@@ -289,9 +288,7 @@ class Archive:
             if version <= FORMAT:
                 _check_state(state)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"The archive {self.path} is damaged: its state cannot be read ({error})."
-            ) from error
+            raise UserError(f"The archive {self.path} is damaged: its state cannot be read ({error}).") from error
         if version > FORMAT:
             raise UserError(
                 f"The archive {self.path} has format {version}; this version of evolve reads up to {FORMAT}. "

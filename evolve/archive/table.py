@@ -33,8 +33,7 @@ def evaluations(archive: Archive) -> list[dict[str, Any]]:
     not measure, and everything about one that has not been, is None.
     """
     rows = [
-        _row(individual, outcome, evaluation)
-        for evaluation, (individual, outcome) in enumerate(archive.in_order())
+        _row(individual, outcome, evaluation) for evaluation, (individual, outcome) in enumerate(archive.in_order())
     ]
     return rows + [_row(individual, None, None) for individual in archive.pending()]
 

@@ -1,0 +1,110 @@
+"""The command line, nothing else; heavy imports wait until a command needs them, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from evolve import settings as settings_module
+from evolve.errors import UserError
+from evolve.settings import Settings
+
+DESCRIPTION = """\
+Evolves a training script: offspring are written, trained for a fixed time box each, and selected on
+validation bits per byte. Every individual is a commit in DIR/archive.git.
+
+  python -m evolve --pop 8 --gens 50         start a search, or continue it
+  python -m evolve status RUN                how far it is, what was found
+  python -m evolve show RUN REF              one individual: its idea, diff and evaluations
+  python -m evolve export RUN FILE           all evaluations as .csv or .parquet
+  python -m evolve doctor                    what works on this machine, and how to mend what does not
+
+RUN is a run's folder (runs/gpt_cpu) or its name (gpt_cpu); REF is an individual's id, a branch such as
+champion or elite/0, or a commit.
+"""
+EPILOG = """\
+Every flag can also be set as a variable (EVOLVE_TIME_BOX=10) or in the TOML file given by --config
+(time_box = 10). Flags win over variables, variables over the file. Ctrl-C lets running boxes finish and
+stops; the same command continues.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 2 something the user has to mend, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        print(f"evolve: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `evolve show ... | head`
+        sys.stderr.close()
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else ""
+    if command == "status":
+        options = _parser("status", "How far a run is, and what was found.", ["RUN"]).parse_args(arguments[1:])
+        from evolve.inspect import status
+
+        print(status(options.RUN))
+    elif command == "show":
+        options = _parser("show", "One individual: idea, diff, evaluations.", ["RUN", "REF"]).parse_args(arguments[1:])
+        from evolve.inspect import show
+
+        print(show(options.RUN, options.REF))
+    elif command == "export":
+        options = _parser("export", "Write every evaluation as a row.", ["RUN", "FILE"]).parse_args(arguments[1:])
+        from evolve.inspect import export
+
+        print(export(options.RUN, options.FILE))
+    elif command == "doctor":
+        _parser("doctor", "What works on this machine, and how to mend what does not.", []).parse_args(arguments[1:])
+        from evolve.doctor import examine
+
+        return examine()
+    else:
+        flags = vars(search_parser().parse_args(arguments))
+        config = flags.pop("config", None)
+        settings = settings_module.load(flags, Path(config) if config else None)
+        from evolve.run import run
+
+        return run(settings, arguments)
+    return 0
+
+
+def _parser(command: str, description: str, positionals: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m evolve {command}", description=description)
+    meaning = {
+        "RUN": "a run's folder, or its name below runs/",
+        "REF": "an individual's id, a branch (champion, elite/0) or a commit",
+        "FILE": "where to write; the ending says the format: .csv or .parquet",
+    }
+    for name in positionals:
+        parser.add_argument(name, help=meaning[name])
+    return parser
+
+
+def search_parser() -> argparse.ArgumentParser:
+    """The parser of the main job: one flag a field of Settings, absent from the result where not given."""
+    parser = argparse.ArgumentParser(
+        prog="python -m evolve",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    for f in fields(Settings):
+        flag = "--" + f.name.replace("_", "-")
+        default = "" if f.default in (None, False) else f" ({f.default})"
+        if f.name == "fresh":
+            parser.add_argument(flag, action="store_true", help=f.metadata["help"])
+        else:
+            parser.add_argument(flag, metavar=f.metadata["metavar"], help=f.metadata["help"] + default)
+    parser.add_argument("--config", metavar="FILE", help="TOML file with the same settings")
+    return parser

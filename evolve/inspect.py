@@ -1,0 +1,111 @@
+"""Looking at a run from outside: status, show, export. Nothing here writes to the archive."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from pathlib import Path
+
+from evolve.archive.repository import Archive
+from evolve.archive.table import evaluations
+from evolve.errors import UserError
+from evolve.individual import Status
+from evolve.rundir import RunDirectory
+from evolve.selection import survivors
+from evolve.summary import champion_line, lineage_lines
+
+
+def status(run: str) -> str:
+    """How far a run is, how its evaluations ended, its best individual and lineage."""
+    with Archive.open(RunDirectory.find(run).archive) as archive:
+        state = archive.read_state()
+        individuals = list(archive.individuals.values())
+        outcomes = [outcome for _, outcome in archive.in_order()]
+        endings = Counter(outcome.status.value for outcome in outcomes)
+        waiting = len(archive.pending())
+        hours = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes) / 3600
+        lines = [
+            f"arena {state['arena']}, time box {state['time_box']:g} s, seed {state['seed']}, "
+            f"corpus {state['corpus'][:12]}",
+            f"{len(individuals)} individuals, {len(outcomes)} evaluations in {hours:.2f} worker hours, "
+            f"{waiting} without an outcome",
+            "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
+            "operators: " + _operators(archive),
+        ]
+        if refused := state.get("refused"):
+            text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
+            lines.append(f"boxes saved by recognising offspring that are not new: {text}")
+        if best := survivors(individuals, 1):
+            seed = archive.individuals[0]
+            lines += ["", champion_line(best[0], seed, state["metric"]), "", "Lineage"]
+            lines += lineage_lines(archive.lineage(best[0]))
+    return "\n".join(lines)
+
+
+def _operators(archive: Archive) -> str:
+    """Births and successes (better than the first parent) of each operator."""
+    births: Counter[str] = Counter()
+    better: Counter[str] = Counter()
+    for one in archive.individuals.values():
+        if one.parents:
+            births[one.operator] += 1
+            better[one.operator] += one.fitness.measured and one.fitness > archive.individuals[one.parents[0]].fitness
+    text = [f"{name} {count} births, {better[name]} better than their parent" for name, count in births.most_common()]
+    return "; ".join(text) or "none used yet"
+
+
+def show(run: str, ref: str) -> str:
+    """One individual: idea, parents, evaluations, and the diff against its first parent."""
+    with Archive.open(RunDirectory.find(run).archive) as archive:
+        one = archive.resolve(ref)
+        parents = ", ".join(f"#{id}" for id in one.parents) or "none"
+        lines = [
+            f"#{one.id}  {one.idea}",
+            f"operator {one.operator}, generation {one.generation}, parents {parents}, commit {one.commit}",
+            "",
+        ]
+        details = archive.curves(one)
+        for outcome, detail in zip(one.outcomes, details, strict=True):
+            ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
+            figures = {
+                "training": f"{outcome.seconds.get('training', 0.0):.2f} s",
+                "total": f"{outcome.seconds.get('total', 0.0):.2f} s",
+                "steps": outcome.steps,
+                "tokens": outcome.tokens,
+                "parameters": outcome.parameters,
+                "memory": None if outcome.peak_memory_mb is None else f"{outcome.peak_memory_mb:.0f} MB",
+            }
+            known = ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
+            trust = "" if outcome.trusted else " (untrusted: printed by the script)"
+            lines.append(f"replicate {outcome.replicate}: {ended}{trust}; {known}")
+            if outcome.status is not Status.OK and detail["tail"]:
+                lines += ["    " + line for line in str(detail["tail"]).splitlines()[-15:]]
+        if not one.outcomes:
+            lines.append("not evaluated yet")
+        if one.parents:
+            parent = archive.individuals[one.parents[0]]
+            lines += ["", *_diff(parent.genome, one.genome, f"#{parent.id}", f"#{one.id}")]
+    return "\n".join(lines)
+
+
+def _diff(before: str, after: str, old: str, new: str) -> list[str]:
+    return list(difflib.unified_diff(before.splitlines(), after.splitlines(), old, new, lineterm=""))
+
+
+def export(run: str, file: str) -> str:
+    """Write one row an evaluation to a .csv or .parquet file; returns what was written, in words."""
+    path = Path(file)
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"'{file}' must end in .csv or .parquet.")
+    import pandas as pd
+
+    with Archive.open(RunDirectory.find(run).archive) as archive:
+        frame = pd.DataFrame(evaluations(archive))
+    try:
+        if path.suffix == ".csv":
+            frame.to_csv(path, index=False)
+        else:
+            frame.to_parquet(path, index=False)
+    except OSError as error:
+        raise UserError(f"'{file}' could not be written: {error.strerror or error}.") from error
+    return f"{len(frame)} rows, {len(frame.columns)} columns in {file}"

@@ -1,0 +1,255 @@
+"""The main job, wired together: arena, data, archive, workers, search, and what is said about them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+
+from evolve import arena as arenas
+from evolve.archive.repository import Archive
+from evolve.arena import Arena
+from evolve.engine import Evolution, search
+from evolve.errors import UserError
+from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
+from evolve.evaluation.trial import Trial
+from evolve.individual import Individual, Offspring
+from evolve.machine import llm_hint, processor
+from evolve.monitor import LiveMonitor, PlainMonitor
+from evolve.randomness import replicate_seed
+from evolve.rundir import EngineLock, RunDirectory
+from evolve.settings import Settings
+from evolve.stop import StopSignals
+from evolve.summary import champion_line, continue_command, duration, lineage_lines
+from evolve.toolbox import make_toolbox
+from evolve.variation.merge_driver import install
+
+OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
+
+
+@dataclass(frozen=True)
+class Data:
+    """What `arena.prepare` made ready: a folder, and the fingerprint that every outcome records."""
+
+    name: str
+    fingerprint: str
+    folder: str
+
+
+def run(settings: Settings, arguments: list[str]) -> int:
+    """Start or continue a search and see it to its end; returns the exit code.
+
+    Raises UserError for whatever the user has to mend, before anything is started where possible.
+    """
+    console = Console(highlight=False)
+    arena = arenas.load(settings.arena or "gpt_cpu")
+    if settings.time_box is not None:
+        arena = replace(arena, time_box=settings.time_box)
+    directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
+    with EngineLock(directory):
+        slots = local_slots(settings.workers, arena.cores)
+        state = directory.archive.exists() and Archive.open(directory.archive).read_state()
+        if state:
+            arena = _check_same(state, arena, settings, directory)
+        data = prepare(arena)
+        archive = _open(directory, arena, data, settings)
+        try:
+            return _search(settings, arguments, console, arena, directory, data, archive, slots)
+        except OSError as error:
+            raise UserError(
+                f"The archive {directory.archive} could not be written: {error.strerror or error}. What was "
+                "evaluated before is safe. Free some space or mend the disk, then run the same command again."
+            ) from error
+        finally:
+            archive.close()
+
+
+def _search(
+    settings: Settings,
+    arguments: list[str],
+    console: Console,
+    arena: Arena,
+    directory: RunDirectory,
+    data: Data,
+    archive: Archive,
+    slots: list[Slot],
+) -> int:
+    shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
+    evolution = Evolution(
+        archive,
+        make_toolbox(archive),
+        TrialMaker(arena, data, directory),
+        pop=settings.pop,
+        gens=settings.gens,
+        seed=archive.read_state()["seed"],
+        max_evals=settings.max_evals,
+        seed_replicates=len(slots),
+    )
+    _introduce(console, arena, data, directory, evolution, slots)
+    monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
+    with (
+        StopSignals(settings.max_hours) as stop,
+        LocalExecutor(slots) as executor,
+        monitor_type(evolution, len(slots), stop, console) as monitor,
+    ):
+        search(evolution, executor, len(slots), monitor, stop)
+    archive.write_state({**archive.read_state(), "refused": dict(evolution.refused)})
+    seed = evolution.seed_individual
+    if evolution.best is None:
+        if not seed.outcomes:
+            console.print("Stopped before the seed genome was measured.")
+            return 130 if stop.now else 0
+        outcome = seed.outcomes[-1]
+        tail = archive.curves(seed)[-1]["tail"]
+        raise UserError(
+            f"The seed genome {arena.folder / arena.script} does not train ({outcome.status}: {outcome.reason}), "
+            f"so no search was started. Its last lines:\n{tail}"
+        )
+    _conclude(console, evolution, arena, directory, arguments)
+    return 130 if stop.now else 0
+
+
+def prepare(arena: Arena) -> Data:
+    """Run the arena's own preparation (a no-op when done before); its progress goes to standard error.
+
+    Raises UserError with what it printed where it fails.
+    """
+    if not arena.prepare:
+        return Data("", "", "")
+    command = [part.format(python=sys.executable) for part in arena.prepare]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
+    last = json.loads(done.stdout.strip().splitlines()[-1])
+    return Data(last["corpus"], last["fingerprint"], last["data"])
+
+
+def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
+    """The arena with the archive's time box. Raises UserError where the archive is of another search."""
+    beside = "Give another folder with --out, or start another run beside it with --fresh."
+    if state["arena"] != arena.name:
+        raise UserError(f"{directory.path} holds a search of arena '{state['arena']}', not '{arena.name}'. {beside}")
+    if settings.time_box not in (None, state["time_box"]):
+        raise UserError(
+            f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
+            f"{settings.time_box:g} s do not compare with those. {beside}"
+        )
+    if settings.seed not in (None, state["seed"]):
+        raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
+    return replace(arena, time_box=float(str(state["time_box"])))
+
+
+def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings) -> Archive:
+    if not directory.archive.exists():
+        archive = Archive.create(
+            directory.archive,
+            {
+                "arena": arena.name,
+                "script": arena.script,
+                "metric": arena.metric,
+                "direction": arena.direction.value,
+                "corpus": data.fingerprint,
+                "time_box": arena.time_box,
+                "seed": settings.seed or 0,
+                "machine": processor(),
+            },
+        )
+    else:
+        archive = Archive.open(directory.archive, write=True)
+        corpus = archive.read_state()["corpus"]
+        if corpus != data.fingerprint:
+            archive.close()
+            raise UserError(
+                f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
+                "scores do not compare. The default corpus is the standard library of the running Python, so "
+                "use the Python it was started with, or start another run beside it with --fresh."
+            )
+    install(directory.archive)  # so that `git merge` there does what the crossover operator does
+    if not archive.individuals:
+        archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
+    return archive
+
+
+@dataclass(frozen=True)
+class TrialMaker:
+    """Makes the trial of an individual's next evaluation; replicate k runs with seed k of the common list."""
+
+    arena: Arena
+    data: Data
+    directory: RunDirectory
+
+    def __call__(self, individual: Individual, replicate: int) -> Trial:
+        arena = self.arena
+        return Trial(
+            individual=individual.id,
+            replicate=replicate,
+            seed=replicate_seed(replicate),
+            source=individual.genome,
+            script=arena.script,
+            command=arena.command,
+            preload=arena.preload,
+            score=arena.score,
+            metric=arena.metric,
+            time_box=arena.time_box,
+            startup=arena.startup,
+            grace=arena.grace,
+            scoring=arena.scoring,
+            memory_mb=arena.memory_mb,
+            output_kb=arena.output_kb,
+            environment={**arena.environment, "GPT_DATA": self.data.folder},
+            device=arena.device,
+            folder=str((self.directory.trials / f"{individual.id}-{replicate}").resolve()),
+        )
+
+
+def _introduce(
+    console: Console,
+    arena: Arena,
+    data: Data,
+    directory: RunDirectory,
+    evolution: Evolution,
+    slots: list[Slot],
+) -> None:
+    cores = len(slots[0].cores)
+    seconds = evolution.evaluations_left * (arena.time_box + OVERHEAD) / len(slots)
+    better = "lower" if arena.direction == "min" else "higher"
+    done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
+    lines = {
+        "device": f"{arena.device} ({processor()}), {len(slots)} workers of {cores} core" + "s" * (cores > 1),
+        "arena": f"{arena.name}: {arena.metric} ({better} is better)"
+        + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
+        "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
+        "operators": "catalogue mutation and crossover, " + llm_hint(),
+        "archive": f"{directory.archive}{done}",
+        "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
+    }
+    for name, text in lines.items():
+        console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
+    recorded = evolution.archive.read_state().get("machine", "")
+    if recorded != processor():
+        console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
+
+
+def _conclude(
+    console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str]
+) -> None:
+    best = evolution.best
+    assert best is not None
+    finished = evolution.births >= evolution.births_planned
+    lines = [
+        "",
+        champion_line(best, evolution.seed_individual, arena.metric),
+        "",
+        "Lineage",
+        *lineage_lines(evolution.archive.lineage(best)),
+        "",
+        f"Continue   {continue_command(arguments, str(directory.path), evolution.gens, finished)}",
+        f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
+        f"Use        git -C {directory.archive} show champion:{arena.script}",
+    ]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

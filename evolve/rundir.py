@@ -1,0 +1,75 @@
+"""A run's folder: where its archive, lock and scratch are, and who may write to it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from evolve.errors import UserError
+
+
+class RunDirectory:
+    """`DIR/archive.git` is the run; everything else in DIR may be deleted when no engine is running."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.archive = path / "archive.git"
+        self.trials = path / "trials"
+
+    @classmethod
+    def find(cls, run: str) -> RunDirectory:
+        """The existing run that a user names: a folder, its archive.git, or a name below runs/.
+
+        Raises UserError, naming the runs that exist.
+        """
+        for candidate in (Path(run), Path("runs") / run):
+            if candidate.name == "archive.git" and candidate.is_dir():
+                return cls(candidate.parent)
+            if (candidate / "archive.git").is_dir():
+                return cls(candidate)
+        known = sorted(str(path.parent) for path in Path("runs").glob("*/archive.git"))
+        raise UserError(
+            f"There is no run at '{run}'. " + (f"Known: {', '.join(known)}." if known else "No run was started here.")
+        )
+
+    @classmethod
+    def choose(cls, out: str | None, arena: str, fresh: bool) -> RunDirectory:
+        """The folder a search uses: `out` or runs/<arena>; with `fresh`, the first free name beside it."""
+        first = Path(out) if out else Path("runs") / arena
+        path, number = first, 2
+        while fresh and path.exists():
+            path = first.with_name(f"{first.name}-{number}")
+            number += 1
+        return cls(path)
+
+
+class EngineLock:
+    """Held by the one engine that writes to a run; the kernel lets go of it when the process dies."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._path = run.path / "engine.lock"
+
+    def __enter__(self) -> EngineLock:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise UserError(
+                f"Another engine (process {holder}) is running on {self._path.parent}. "
+                "Wait for it, stop it, or start another run beside it with --fresh."
+            ) from error
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,107 @@
+"""What the user chose for a search: flags over EVOLVE_* variables over a TOML file over defaults."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from evolve.errors import UserError
+
+
+def _positive_int(value: Any) -> int:
+    number = int(str(value))
+    if number < 1:
+        raise ValueError("must be a whole number of at least 1")
+    return number
+
+
+def _natural(value: Any) -> int:
+    number = int(str(value))
+    if number < 0:
+        raise ValueError("must be a whole number of at least 0")
+    return number
+
+
+def _positive(value: Any) -> float:
+    number = float(str(value))
+    if not 0 < number < float("inf"):
+        raise ValueError("must be a number above zero")
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+    if str(value).lower() not in words:
+        raise ValueError("must be true or false")
+    return words[str(value).lower()]
+
+
+def _setting(parse: Callable[[Any], Any], default: Any, metavar: str, help: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "metavar": metavar, "help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field a flag; the flag's help, its parser and its default stand together here."""
+
+    arena: str | None = _setting(str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_cpu)")
+    out: str | None = _setting(str, None, "DIR", "where the run lives (runs/<arena>); continued where it exists")
+    fresh: bool = _setting(_boolean, False, "", "start another run beside an existing one")
+    pop: int = _setting(_positive_int, 8, "N", "size of the population")
+    gens: int = _setting(_positive_int, 50, "N", "births, in units of the population; a larger number extends a run")
+    seed: int | None = _setting(_natural, None, "N", "seed of everything random in the search (0)")
+    time_box: float | None = _setting(_positive, None, "SECONDS", "training time of each evaluation (the arena's)")
+    workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
+    max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
+    max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
+
+
+def load(flags: Mapping[str, Any], config: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from all their sources; `flags` holds only what was given on the command line.
+
+    Raises UserError for a file that cannot be read, an unknown key (with the nearest known one) and a
+    value that does not fit, each time naming the source.
+    """
+    settings = Settings()
+    if config is not None:
+        settings = _apply(settings, _read_toml(config), str(config))
+    known = {f"EVOLVE_{f.name.upper()}": f.name for f in fields(Settings)}
+    variables = {known[name]: value for name, value in environment.items() if name in known and value}
+    settings = _apply(settings, variables, "the environment", name_of=lambda key: f"EVOLVE_{key.upper()}")
+    return _apply(settings, flags, "the command line", name_of=lambda key: "--" + key.replace("_", "-"))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The config file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"The config file {path} is not valid TOML: {error}.") from error
+    names = [f.name for f in fields(Settings)]
+    values = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(names)}."
+            raise UserError(f"The config file {path} has an unknown key '{key}'. {hint}")
+        values[name] = value
+    return values
+
+
+def _apply(settings: Settings, values: Mapping[str, Any], source: str, name_of: Callable[[str], str] = str) -> Settings:
+    parsers = {f.name: f.metadata["parse"] for f in fields(Settings)}
+    parsed = {}
+    for key, value in values.items():
+        try:
+            parsed[key] = parsers[key](value)
+        except ValueError as error:
+            why = str(error) if "must be" in str(error) else "must be a number"
+            raise UserError(f"{name_of(key)} = {value!r} in {source}: {why}.") from error
+    return replace(settings, **parsed)

@@ -1,0 +1,141 @@
+"""The search itself, with trials that are functions."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from evolve.errors import UserError
+from evolve.evaluation.trial import Cancelled, Trial
+from evolve.individual import Outcome, Status
+from tests.stub import evaluate, evolve, story
+
+
+def test_one_worker_and_a_deterministic_evaluator_repeat_a_search_exactly(tmp_path: Path) -> None:
+    first = evolve(tmp_path / "a", pop=4, gens=10)
+    second = evolve(tmp_path / "b", pop=4, gens=10)
+    assert story(first) == story(second)
+    assert [one.id for one in first.population] == [one.id for one in second.population]
+    assert first.refused == second.refused
+    assert story(evolve(tmp_path / "c", pop=4, gens=10, seed=2)) != story(first)
+
+
+def test_an_interrupted_search_continues_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole = evolve(tmp_path / "whole", pop=4, gens=8)
+    for evaluations in (1, 9, 10, 23):
+        part = evolve(tmp_path / "parts", pop=4, gens=8, max_evals=evaluations)
+        assert part.evaluations == evaluations
+    parts = evolve(tmp_path / "parts", pop=4, gens=8)
+    assert story(parts) == story(whole)
+    assert parts.population == [parts.archive.individuals[one.id] for one in whole.population]
+    assert [row["best"] for row in parts.logbook] == [row["best"] for row in whole.logbook]
+
+
+def test_the_plan_is_kept_and_a_larger_one_extends_it(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=4, workers=3)
+    assert (evolution.births, evolution.evaluations) == (12, 13)
+    assert all(len(one.outcomes) == 1 for one in evolution.archive.individuals.values())
+    assert evolve(tmp_path, pop=3, gens=4).evaluations == 13
+    assert evolve(tmp_path, pop=3, gens=6).births == 18
+
+
+def test_the_search_improves_and_uses_both_operators(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=6, gens=12, workers=2)
+    best = evolution.best
+    assert best is not None
+    assert best.fitness.mean < 0.6 * evolution.seed_individual.fitness.mean
+    operators = {one.operator for one in evolution.archive.individuals.values()}
+    assert operators == {"seed", "catalogue", "crossover"}
+    merged = [one for one in evolution.archive.individuals.values() if one.operator == "crossover"]
+    assert all(len(one.parents) == 2 for one in merged)
+    genomes = [one.genome for one in evolution.archive.individuals.values()]
+    assert len(set(genomes)) == len(genomes)
+    assert [one.fitness.mean for one in evolution.population] == sorted(
+        one.fitness.mean for one in evolution.archive.individuals.values()
+    )[:6]
+
+
+def test_elites_and_champion_are_branches(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=6)
+
+    def commit(ref: str) -> str:
+        command = ["git", "-C", str(tmp_path / "archive.git"), "rev-parse", ref]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert commit("champion") == evolution.population[0].commit
+    assert [commit(f"elite/{n}") for n in range(3)] == [one.commit for one in evolution.population]
+
+
+def test_failures_are_archived_and_never_selected(tmp_path: Path) -> None:
+    def fragile(trial: Trial) -> Outcome:
+        if trial.individual % 3 == 1:
+            return Outcome(Status.CRASHED, reason="it fell over", individual=trial.individual, tail="Traceback ...")
+        return evaluate(trial)
+
+    evolution = evolve(tmp_path, pop=4, gens=6, function=fragile)
+    failed = [one for one in evolution.archive.individuals.values() if one.id % 3 == 1]
+    assert len(failed) == 8
+    assert all(one.outcomes[0].status is Status.CRASHED for one in failed)
+    assert not set(failed) & set(evolution.population)
+    assert not {one.id for one in failed} & {id for one in evolution.archive.individuals.values() for id in one.parents}
+
+
+def test_nothing_is_born_before_the_seed_genome_is_measured(tmp_path: Path) -> None:
+    broken = lambda trial: Outcome(Status.CRASHED, reason="no", individual=trial.individual)  # noqa: E731
+    evolution = evolve(tmp_path, function=broken, workers=4)
+    assert (evolution.births, evolution.evaluations, evolution.best) == (0, 1, None)
+    mended = evolve(tmp_path, pop=2, gens=2)
+    assert mended.seed_individual.fitness.count == 1
+    assert mended.births == 4
+
+
+def test_the_seed_genome_is_measured_in_all_slots_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(3, timeout=30)
+    seeds: list[int] = []
+
+    def meet(trial: Trial) -> Outcome:
+        if trial.individual == 0:
+            seeds.append(trial.seed)
+            together.wait()
+        return evaluate(trial)
+
+    evolution = evolve(tmp_path, pop=3, gens=1, workers=3, seed_replicates=3, function=meet)
+    assert evolution.seed_individual.fitness.count == 3
+    assert len(set(seeds)) == 3
+    assert (evolution.births, evolution.evaluations) == (3, 6)
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=3).evaluations == 6
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=4).seed_individual.fitness.count == 4
+
+
+def test_a_cancelled_trial_is_run_again(tmp_path: Path) -> None:
+    given_up: list[int] = []
+
+    def cancelled_once(trial: Trial) -> Outcome:
+        if trial.individual in (3, 5) and trial.individual not in given_up:
+            given_up.append(trial.individual)
+            raise Cancelled(trial.individual)
+        return evaluate(trial)
+
+    evolution = evolve(tmp_path, pop=3, gens=3, function=cancelled_once)
+    assert given_up == [3, 5]
+    assert all(len(one.outcomes) == 1 for one in evolution.archive.individuals.values())
+
+
+def test_as_many_trials_run_at_once_as_there_are_workers(tmp_path: Path) -> None:
+    together = threading.Barrier(3, timeout=30)
+
+    def meet(trial: Trial) -> Outcome:
+        if 0 < trial.individual <= 9:
+            together.wait()
+        return evaluate(trial)
+
+    assert evolve(tmp_path, pop=3, gens=3, workers=3, function=meet).births == 9
+
+
+def test_operators_with_nothing_left_to_try_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evolve.engine.ATTEMPTS", 1)
+    with pytest.raises(UserError, match="nothing left to try"):
+        evolve(tmp_path, pop=8, gens=1000)
