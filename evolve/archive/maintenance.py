@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -19,12 +19,16 @@ from evolve.errors import UserError
 LOCK_FILE = "evolve-packing.lock"
 ORPHAN_WAIT = 120.0  # seconds; packing after 300 births takes about one
 
-# --geometric merges packs so that each is at least twice the next one's size: an object is rewritten a
-# logarithmic number of times, and unreferenced objects, perhaps those of a birth under way, are kept.
-# One thread at low priority, so that no timed run notices.
+# The new objects are packed by a list, newest first and with names: git then finds the previous version of a
+# tree or a genome and stores the difference, which it does not for loose objects that it comes upon itself.
+# --geometric takes those along and merges packs so that each is at least twice the next one's size: an object
+# is rewritten a logarithmic number of times; unreferenced ones, perhaps of a birth under way, are kept.
+# One thread at low priority, so that no timed run notices. A note's tree has a version a note: the usual limit
+# of 50 differences in a chain would make every 50th of them, and what follows, several times as large.
 _SCRIPT = """
 git --git-dir="$1" pack-refs --all &&
-git --git-dir="$1" -c pack.threads=1 repack -d -q --geometric=2
+git --git-dir="$1" -c pack.threads=1 pack-objects -q --non-empty --depth=250 "$1/objects/pack/pack" >/dev/null &&
+git --git-dir="$1" -c pack.threads=1 repack -d -q --geometric=2 --depth=250
 """
 
 logger = logging.getLogger(__name__)
@@ -43,20 +47,26 @@ class Packing:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
 
-    def start(self) -> None:
-        """Begin to pack, unless that is under way. A failure is logged: the archive is whole without it."""
-        if self.running():
-            return
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
-        with self.no_other() as lock:
-            self._process = plumbing.start(
-                ["nice", "-n", "19", "sh", "-c", _SCRIPT, "sh", str(self._git_dir)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors.fileno(),
-                pass_fds=[lock],
-            )
-        self._errors = errors
+    def start(self, written: Sequence[tuple[str, str]]) -> None:
+        """Begin to pack, nothing being under way: the (id, name) pairs `written`, oldest first, and the rest.
+
+        A failure, also a later one, is logged: the archive is whole without packing.
+        """
+        try:
+            errors = tempfile.TemporaryFile()  # noqa: SIM115 - read when the process has ended
+            with self.no_other() as lock, tempfile.TemporaryFile() as listing:
+                listing.write("".join(f"{id} {name}\n" for id, name in reversed(written)).encode())
+                listing.seek(0)
+                self._process = plumbing.start(
+                    ["nice", "-n", "19", "sh", "-c", _SCRIPT, "sh", str(self._git_dir)],
+                    stdin=listing.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors.fileno(),
+                    pass_fds=[lock],
+                )
+            self._errors = errors
+        except OSError as error:
+            logger.warning("Packing %s could not begin, nothing is lost: %s", self._git_dir, error)
 
     def running(self) -> bool:
         if self._process is not None and self._process.poll() is not None:

@@ -43,9 +43,11 @@ class Notes:
         """
         prefix, rest = commit[:2], commit[2:]
         changed = {p: folder for p, folder in self._folders.items() if p not in self._trees}
-        changed[prefix] = self._folders.get(prefix, {}) | {rest: self._objects.blob(text)}
-        trees = self._trees | {p: self._objects.tree(_files(folder)) for p, folder in changed.items()}
-        root = self._objects.tree(Entry(FOLDER_MODE, p, tree) for p, tree in trees.items())
+        changed[prefix] = self._folders.get(prefix, {}) | {rest: self._objects.blob(text, self._ref)}
+        trees = self._trees | {
+            p: self._objects.tree(_files(folder), f"{self._ref}/{p}") for p, folder in changed.items()
+        }
+        root = self._objects.tree([Entry(FOLDER_MODE, p, tree) for p, tree in trees.items()], self._ref)
         head = self._refs.get(self._ref)
         self._refs.write(self._ref, self._objects.commit(root, [head] if head else [], "Notes added by evolve"))
         self._folders |= changed

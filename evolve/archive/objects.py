@@ -51,42 +51,54 @@ def read_tree(data: bytes) -> list[Entry]:
 class Objects:
     """Writer of the repository's loose objects. One writer at a time; readers need no care.
 
-    `loose` estimates the number of loose files, which says when packing is due.
+    The `name` given with a blob or a tree has no meaning but for packing, which looks for similar objects
+    among those of one name.
     """
 
     def __init__(self, git_dir: Path) -> None:
         self._folder = git_dir / "objects"
         # Names are hashes, so one of the 256 folders is a fair sample; git's own gc looks at the same one.
         sample = self._folder / "17"
-        self.loose = 256 * sum(1 for _ in sample.iterdir()) if sample.is_dir() else 0
+        self._found = 256 * sum(1 for _ in sample.iterdir()) if sample.is_dir() else 0
+        self._written: list[tuple[str, str]] = []  # (id, name) since the last packing
 
-    def blob(self, data: bytes) -> str:
-        return self._store("blob", data)
+    @property
+    def loose(self) -> int:
+        """About how many loose files there are, which says when packing is due."""
+        return self._found + len(self._written)
 
-    def tree(self, entries: Iterable[Entry]) -> str:
-        return self._store("tree", tree_data(entries))
+    def hand_over(self) -> list[tuple[str, str]]:
+        """The (id, name) pairs written since the last call, for packing, which begins now."""
+        written, self._written, self._found = self._written, [], 0
+        return written
+
+    def blob(self, data: bytes, name: str) -> str:
+        return self._store("blob", data, name)
+
+    def tree(self, entries: Iterable[Entry], name: str) -> str:
+        return self._store("tree", tree_data(entries), name)
 
     def commit(self, tree: str, parents: Iterable[str], message: str) -> str:
         """Write a commit by `evolve`, now; `message` as it shall be read, without NUL characters."""
         author = f"{IDENTITY} {int(time.time())} +0000"
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {author}", f"committer {author}", "", message.strip() + "\n"]
-        return self._store("commit", "\n".join(lines).replace("\0", "").encode("utf-8", "replace"))
+        return self._store("commit", "\n".join(lines).replace("\0", "").encode("utf-8", "replace"), "")
 
     def remove_temporary_files(self) -> None:
         """Remove what a killed writer left half-written."""
         for path in self._folder.glob(f"{TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
 
-    def _store(self, kind: str, data: bytes) -> str:
+    def _store(self, kind: str, data: bytes, name: str) -> str:
         """Raises ArchiveWriteError where the object cannot be written."""
-        name = object_id(kind, data)
-        target = self._folder / name[:2] / name[2:]
+        id = object_id(kind, data)
+        target = self._folder / id[:2] / id[2:]
         if target.exists():
-            return name
+            return id
         # The fastest level: packing compresses again, and better.
         compressed = zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1)
-        temporary = self._folder / f"{TEMPORARY_PREFIX}{name}"
+        temporary = self._folder / f"{TEMPORARY_PREFIX}{id}"
         try:
             try:
                 write_then_rename(temporary, target, compressed, mode=0o444)
@@ -97,8 +109,8 @@ class Objects:
             raise
         except OSError as error:
             raise write_error(error, target) from error
-        self.loose += 1
-        return name
+        self._written.append((id, name))
+        return id
 
 
 def remove_pack_leftovers(git_dir: Path) -> None:

@@ -62,6 +62,7 @@ class Archive:
         self._git = plumbing.CatFile(path)
         self._genome = lru_cache(GENOMES_IN_MEMORY)(self._read_genome)
         self._state = self._load_state(names[STATE])
+        self._elite = {name for name in names if name.startswith(ELITE)}
         self._new_fitness = fitness_type(Direction(self._state["direction"]))
         self._load()
 
@@ -186,13 +187,11 @@ class Archive:
         if unknown := [parent for parent in parents if parent not in self._individuals]:
             raise ValueError(f"individual {next_id} has unknown parents {unknown}")
         text = dump_metadata(metadata(offspring))
-        genome = self._objects.blob(offspring.genome.encode())
-        tree = self._objects.tree(
-            [
-                objects.Entry(objects.FILE_MODE, self._state["script"], genome),
-                objects.Entry(objects.FILE_MODE, METADATA_FILE, self._objects.blob(text.encode("utf-8", "replace"))),
-            ]
-        )
+        script = self._state["script"]
+        genome = self._objects.blob(offspring.genome.encode(), script)
+        described = self._objects.blob(text.encode("utf-8", "replace"), METADATA_FILE)
+        files = {script: genome, METADATA_FILE: described}
+        tree = self._objects.tree([objects.Entry(objects.FILE_MODE, name, blob) for name, blob in files.items()], "")
         commit = self._objects.commit(
             tree, [self._individuals[parent].commit for parent in parents], _message(offspring)
         )
@@ -239,10 +238,12 @@ class Archive:
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
         self._must_write()
-        for rank, individual in enumerate(individuals):
-            self._refs.write(f"{ELITE}{rank}", individual.commit)
-        ranks = {str(rank) for rank in range(len(individuals))}
-        self._refs.delete([ELITE + rank for rank in self._refs.under(ELITE) if rank not in ranks])
+        elite = {f"{ELITE}{rank}": individual.commit for rank, individual in enumerate(individuals)}
+        self._elite |= elite.keys()
+        for name, commit in elite.items():
+            self._refs.write(name, commit)
+        self._refs.delete([name for name in self._elite - elite.keys() if self._refs.get(name)])
+        self._elite = set(elite)
 
     def set_champion(self, individual: Individual) -> None:
         """Make `champion` this individual; `lineage/<id>` stays on it when another one takes over."""
@@ -265,11 +266,12 @@ class Archive:
     def maintain(self, wait: bool = False) -> None:
         """Pack objects and references in the background; `add` does so from time to time.
 
-        With `wait`, return when it is done: worth it at the end of a search.
+        With `wait`, return when it is done: worth it at the end of a search. While packing is under way,
+        no other begins. A failure is logged, not raised: the archive is whole without it.
         """
         self._must_write()
-        self._packing.start()
-        self._objects.loose = 0
+        if not self._packing.running():
+            self._packing.start(self._objects.hand_over())
         if wait:
             self._packing.wait()
 
@@ -353,8 +355,8 @@ def _check_state(state: Mapping[str, Any]) -> None:
 
 def _write_state(writer: objects.Objects, names: refs.Refs, state: Mapping[str, Any]) -> None:
     text = json.dumps({"format": FORMAT, **state}, indent=1, ensure_ascii=False) + "\n"
-    blob = writer.blob(text.encode("utf-8", "replace"))
-    tree = writer.tree([objects.Entry(objects.FILE_MODE, "state.json", blob)])
+    blob = writer.blob(text.encode("utf-8", "replace"), STATE)
+    tree = writer.tree([objects.Entry(objects.FILE_MODE, "state.json", blob)], STATE)
     head = names.get(STATE)
     names.write(STATE, writer.commit(tree, [head] if head else [], "State of the search"))
 

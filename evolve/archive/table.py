@@ -9,7 +9,11 @@ from evolve.archive.repository import Archive
 from evolve.individual import Individual, Outcome
 
 SECONDS = ("startup", "training", "scoring", "total")
-_FROM_OUTCOME = [
+_FROM_OUTCOME = (
+    "replicate",
+    "seed",
+    "score",
+    "reason",
     "steps",
     "tokens",
     "parameters",
@@ -18,11 +22,7 @@ _FROM_OUTCOME = [
     "corpus",
     "trusted",
     "started",
-    "reason",
-    "replicate",
-    "seed",
-    "score",
-]
+)
 
 
 def evaluations(archive: Archive) -> list[dict[str, Any]]:
