@@ -147,7 +147,7 @@ def _exact(unit: Unit) -> str:
 
 
 def _kinship(a: Unit, b: Unit) -> int:
-    """How surely two different texts are versions of one statement: of the same key, the more words shared."""
+    """How surely two different texts are versions of one statement: of one key, and the more words shared."""
     if a.key != b.key:
         return 0
     if a.code == b.code:

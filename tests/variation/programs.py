@@ -31,7 +31,7 @@ class Program:
         return _nodes(self.body)
 
 
-# What is done to a statement: ("modify", value), ("delete", 0), ("comment", n) above it, ("insert", n) before it.
+# What is done to a statement: ("modify", value), ("delete", _), ("comment", n) or ("insert", n) above it.
 Edit = tuple[str, int]
 
 
