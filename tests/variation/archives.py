@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 from evolve.individual import Individual, MinimisedFitness
+from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 from evolve.variation.merge_driver import install
-from evolve.variation.metadata import FILE, dump_metadata, metadata
 
 SCRIPT = "train.py"
 
@@ -49,7 +49,7 @@ class Archive:
             fitness=MinimisedFitness(),
         )
         self.path.joinpath(SCRIPT).write_text(genome)
-        self.path.joinpath(FILE).write_text(dump_metadata(metadata(individual)))
+        self.path.joinpath(METADATA_FILE).write_text(dump_metadata(metadata(individual)))
         git(self.path, "add", "-A")
         tree = git(self.path, "write-tree").stdout.strip()
         links = [word for mother in parents for word in ("-p", str(mother))]

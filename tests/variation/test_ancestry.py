@@ -30,9 +30,7 @@ def write(repository: Path, parents: dict[int, tuple[int, ...]]) -> None:
     """A commit for each individual, under refs/heads/<id>."""
     stream = []
     for id, (first, *rest) in ((id, (*mothers, None)) for id, mothers in parents.items()):
-        stream.append(
-            f"commit refs/heads/{id}\nmark :{id + 1}\ncommitter a <a@b> {1000 + id} +0000\ndata 1\nx\n"
-        )
+        stream.append(f"commit refs/heads/{id}\nmark :{id + 1}\ncommitter a <a@b> {1000 + id} +0000\ndata 1\nx\n")
         links = [mother for mother in (first, *rest) if mother is not None]
         stream += [f"{'merge' if n else 'from'} :{mother + 1}\n" for n, mother in enumerate(links)]
         stream.append("\n")
@@ -46,8 +44,7 @@ def test_merge_bases_are_those_of_git(tmp_path, seed) -> None:
     git(tmp_path, "init", "-q", "--bare")
     write(tmp_path, parents)
     names = dict(
-        line.split()
-        for line in git(tmp_path, "for-each-ref", "--format=%(objectname) %(refname:short)").splitlines()
+        line.split() for line in git(tmp_path, "for-each-ref", "--format=%(objectname) %(refname:short)").splitlines()
     )
     several = 0
     for a, b in [rng.sample(range(24), 2) for _ in range(40)]:

@@ -51,9 +51,7 @@ def test_constants_are_read_with_their_spaces() -> None:
 
 
 def test_substitute_changes_the_literals_alone() -> None:
-    text = substitute(
-        GENOME, {"MATRIX_LR": 0.03, "ACTIVATION": "gelu", "WARM": 0.002, "DEPTH": 6.0, "BIAS": 1}
-    )
+    text = substitute(GENOME, {"MATRIX_LR": 0.03, "ACTIVATION": "gelu", "WARM": 0.002, "DEPTH": 6.0, "BIAS": 1})
     expected = GENOME.replace("0.02  #", "0.03  #").replace('"relu2"', '"gelu"').replace("(1e-3)", "(0.002)")
     assert text == expected.replace("= 4 ", "= 6 ").replace("-0.5", "1.0")
 

@@ -11,9 +11,9 @@ import pytest
 from archives import SCRIPT, Archive, git
 
 from evolve.errors import UserError
+from evolve.metadata import DESCRIPTION_LIMIT, METADATA_FILE, dump_metadata, merge_metadata
 from evolve.variation.merge import merge
 from evolve.variation.merge_driver import CannotMerge, git_merge, install, main
-from evolve.variation.metadata import DESCRIPTION_LIMIT, FILE, dump_metadata, merge_metadata
 
 SEED = "LR = 0.02\nDEPTH = 4\nWIDTH = 64\n\n\ndef main():\n    train(LR)\n    score()\n"
 
@@ -30,7 +30,7 @@ def test_a_merge_by_hand_takes_both_edits_of_neighbouring_lines(archive) -> None
     theirs = archive.add(SEED.replace("DEPTH = 4", "DEPTH = 6"), 0)
     archive.merge_by_hand(1, 2)
     assert archive.read("HEAD") == SEED.replace("0.02", "0.03").replace("DEPTH = 4", "DEPTH = 6")
-    written = git(archive.path, "show", f"HEAD:{FILE}").stdout
+    written = git(archive.path, "show", f"HEAD:{METADATA_FILE}").stdout
     fields = json.loads(written)
     assert written == dump_metadata(fields)
     assert fields["operator"] == "crossover"
@@ -76,7 +76,7 @@ def test_a_criss_cross_history_merges_without_conflict(archive) -> None:
     by_hand = archive.merge_by_hand(3, 4)
     files = git_merge(archive.path, "3", "4")
     assert files[SCRIPT] == archive.read(by_hand)
-    assert files[FILE] == git(archive.path, "show", f"{by_hand}:{FILE}").stdout
+    assert files[METADATA_FILE] == git(archive.path, "show", f"{by_hand}:{METADATA_FILE}").stdout
     assert "WIDTH = 96" in files[SCRIPT]
     assert "DEPTH = 6" in files[SCRIPT]
 
@@ -103,7 +103,7 @@ def test_install_keeps_what_is_there_and_is_idempotent(tmp_path) -> None:
     attributes.write_text("*.bin binary")
     for _ in range(2):
         install(tmp_path, python="/opt/a python")
-    assert attributes.read_text() == f"*.bin binary\n*.py merge=evolve\n{FILE} merge=evolve\n"
+    assert attributes.read_text() == f"*.bin binary\n*.py merge=evolve\n{METADATA_FILE} merge=evolve\n"
     driver = git(tmp_path, "config", "--get-all", "merge.evolve.driver").stdout.splitlines()
     assert len(driver) == 1
     assert "'/opt/a python'" in driver[0]
@@ -124,9 +124,9 @@ def test_install_from_the_command_line(tmp_path, capsys) -> None:
     [
         (SCRIPT, b"x = (\n", b"x = 2\n"),
         (SCRIPT, b"x = 1\n", b"\xff\n"),
-        (FILE, b"{}", b"{}"),
-        (FILE, b"[1]", b'{"description": "a", "generation": 1}'),
-        (FILE, b"{", b"{}"),
+        (METADATA_FILE, b"{}", b"{}"),
+        (METADATA_FILE, b"[1]", b'{"description": "a", "generation": 1}'),
+        (METADATA_FILE, b"{", b"{}"),
     ],
 )
 def test_what_cannot_be_read_is_refused_and_left_alone(tmp_path, capsys, name, ours, theirs) -> None:

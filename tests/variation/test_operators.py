@@ -43,9 +43,7 @@ def refused(archive: Archive, fitter: int, other: int) -> Reason:
 
 def archived(archive: Archive, offspring: Offspring) -> str:
     """The tree that the offspring is archived as."""
-    individual = archive.add(
-        offspring.genome, *offspring.parents, idea=offspring.idea, operator=offspring.operator
-    )
+    individual = archive.add(offspring.genome, *offspring.parents, idea=offspring.idea, operator=offspring.operator)
     assert individual.generation == offspring.generation
     return archive.tree(str(individual.id))
 
@@ -75,9 +73,7 @@ def test_so_has_that_of_a_criss_cross_pair(archive) -> None:
     assert archive.merge_by_hand(5, 6) == archived(archive, child)
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
-)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(data=st.data())
 def test_so_have_those_of_generated_genomes(tmp_path_factory, data) -> None:
     program = data.draw(programs())
