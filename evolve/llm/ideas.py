@@ -61,11 +61,11 @@ def notes_of(record: dict[str, Any]) -> Notes:
 
 
 def read_object(text: str) -> dict[str, Any] | None:
-    """`text` as one JSON object; None where it is none. Line feeds inside of strings are allowed."""
+    """The JSON object that `text` starts with; None where it does not. Line feeds in strings are allowed."""
     if not text.lstrip().startswith("{"):
         return None
     try:
-        value = json.loads(text, strict=False)
+        value, _ = json.JSONDecoder(strict=False).raw_decode(text.lstrip())
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

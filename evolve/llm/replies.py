@@ -19,12 +19,13 @@ __all__ = ["Kind", "Reply", "ReplyRejected", "apply", "join_continuation", "read
 
 CODE = ("", "python", "py", "python3", "python2", "text", "txt", "code")  # languages of a fence around a whole file
 EDIT_KEYS = ("edit", "edits", "blocks", "diff", "patch", "changes", "code", "file", "content")
+LONGEST_OVERLAP = 4000
 SHORTEST_OVERLAP = 16  # characters: a continuation may begin inside of a line, and less than this may be chance
 
 _THOUGHT = re.compile(r"^\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _UNFINISHED_THOUGHT = re.compile(r"^\s*<(think|thinking|reasoning)>", re.IGNORECASE)
 _END_OF_THOUGHT = re.compile(
-    r"^.*?^[ \t]*</(?:think|thinking|reasoning)>[ \t]*$", re.DOTALL | re.IGNORECASE | re.MULTILINE
+    r"\A.*?^[ \t]*</(?:think|thinking|reasoning)>[ \t]*$", re.DOTALL | re.IGNORECASE | re.MULTILINE
 )
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i (?:can(?:no|')t|won't|will not|must decline)|"
@@ -66,7 +67,8 @@ def read_reply(text: str, finish_reason: str | None = None) -> Reply:
     notes, edit = _read_json(thoughtless, lines)
     if edit is None:
         edit, taken = _read_edit(lines)
-        notes = notes or read_notes([line for i, line in enumerate(lines) if i not in taken])
+        if notes is None or not notes.idea:
+            notes = read_notes([line for i, line in enumerate(lines) if i not in taken])
     if edit is None:
         raise _nothing(thoughtless, lines)
     notes = notes or Notes()
@@ -137,17 +139,13 @@ def _read_whole(lines: Sequence[str]) -> WholeFile | None:
         return WholeFile(bare) if not found and _is_program(bare) else None
     longest = max(code, key=lambda fence: len(fence.lines))
     text = "\n".join(longest.lines)
-    # A fence inside of a string of the genome closes the outer one too early: then the last mark is the end.
-    outer = "\n".join(lines[longest.start + 1 : found[-1].end - 1])
+    if found[-1].closed:
+        # A fence inside of a string of the genome closes the outer one too early: then the last mark is the end.
+        outer = "\n".join(lines[code[0].start + 1 : found[-1].end - 1])
+        return WholeFile(outer if not _parses(text) and _parses(outer) else text)
     if longest.closed and _parses(text):
         return WholeFile(text)
-    if longest is code[0] and found[-1].end - 1 > longest.start + 1 and _parses(outer) and "\n" in outer:
-        return WholeFile(outer)
-    if not longest.closed:
-        raise ReplyRejected(
-            Kind.TRUNCATED, f"the fence that opens at line {longest.start + 1} of the reply has no end."
-        )
-    return WholeFile(text)
+    raise ReplyRejected(Kind.TRUNCATED, f"the fence at line {found[-1].start + 1} of the reply has no end.")
 
 
 def _is_program(text: str) -> bool:
@@ -194,7 +192,7 @@ def join_continuation(first: str, second: str) -> str:
 
 def _overlap(first: str, second: str) -> int:
     """How many characters at the start of `second` repeat the end of `first`."""
-    for size in range(min(len(first), len(second)), 0, -1):
+    for size in range(min(len(first), len(second), LONGEST_OVERLAP), 0, -1):
         if not first.endswith(second[:size]) or not second[:size].strip():
             continue
         starts_line = size == len(first) or first[-size - 1] == "\n"
