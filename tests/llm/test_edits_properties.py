@@ -103,11 +103,33 @@ def test_a_whole_file_gives_the_child(family: tuple[str, str]) -> None:
     assert apply(read_reply(f"Idea: x.\n```python\n{child}```\n").edit, parent) == child
 
 
-PIECES = st.sampled_from(
-    ["<<<<<<< SEARCH\n", "=======\n", ">>>>>>> REPLACE\n", "```python\n", "```\n", "````\n", "~~~", "@@ -1,2 +1,2 @@\n"]
-    + ["x = 1\n", "--- a\n+++ b\n", "-x = 1\n", "+x = 2\n", " x = 1\n", "<think>", "</think>\n", '{"edit": ', "[", "}"]
-    + ['"', "Idea: ", "\r\n", "\\\n", "\ufeff", "\x00", "\ud800", "\x0c", "\u2028", "I'm sorry", "**Idea**", "# Idea\n"]
-)
+MARKERS = [
+    "<<<<<<< SEARCH\n",
+    "=======\n",
+    ">>>>>>> REPLACE\n",
+    "```python\n",
+    "```\n",
+    "````\n",
+    "~~~",
+    "@@ -1 +1 @@\n",
+]
+LINES = ["x = 1\n", "--- a\n+++ b\n", "-x = 1\n", "+x = 2\n", " x = 1\n", "Idea: ", "I'm sorry", "**Idea**", "# Idea\n"]
+OTHERS = [
+    "<think>",
+    "</think>\n",
+    '{"edit": ',
+    "[",
+    "}",
+    '"',
+    "\r\n",
+    "\\\n",
+    "\ufeff",
+    "\x00",
+    "\ud800",
+    "\x0c",
+    "\u2028",
+]
+PIECES = st.sampled_from([*MARKERS, *LINES, *OTHERS])
 TEXTS = st.one_of(st.text(), st.lists(st.one_of(PIECES, st.text(max_size=3)), max_size=25).map("".join))
 
 
