@@ -45,14 +45,18 @@ def _closes(line: str, mark: str) -> bool:
     return len(text) >= len(mark) and set(text) == {mark[0]}
 
 
-def quote(text: str, language: str = "", limit: int | None = None) -> str:
-    """`text` in a fence longer than any run of back-ticks in it, so that it cannot end its own quotation.
+def shorten(text: str, limit: int) -> str:
+    """`text` with about `limit` characters: the middle gives way, because the first and last lines say most."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[len(text) - half :]}"
 
-    With `limit`, the middle of a longer text gives way: its first and last lines say most.
-    """
-    if limit is not None and len(text) > limit:
-        half = limit // 2
-        text = f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[len(text) - half :]}"
+
+def quote(text: str, language: str = "", limit: int | None = None) -> str:
+    """`text`, of about `limit` characters, in a fence longer than any run of back-ticks in it: it cannot close it."""
+    if limit is not None:
+        text = shorten(text, limit)
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"

@@ -15,7 +15,7 @@ from evolve.llm.ideas import Notes, notes_of, read_notes, read_object
 from evolve.llm.markdown import fences
 from evolve.llm.rejection import Kind, ReplyRejected
 
-__all__ = ["Kind", "Reply", "ReplyRejected", "apply", "join_continuation", "read_reply"]
+__all__ = ["Kind", "Reply", "ReplyRejected", "apply", "join_continuation", "read_lines", "read_reply"]
 
 CODE = ("", "python", "py", "python3", "python2", "text", "txt", "code")  # languages of a fence around a whole file
 EDIT_KEYS = ("edit", "edits", "blocks", "diff", "patch", "changes", "code", "file", "content")
@@ -32,6 +32,7 @@ _REFUSAL = re.compile(
     r"as an ai\b|i apologi[sz]e)",
     re.IGNORECASE,
 )
+_WHOLE_MARK = re.compile(r"<{7}|={7}|>{7}|`{3}")
 _PREFACE = re.compile(r"^\s*(?:continu\w*|here (?:is|are)|sure|certainly|okay|ok)\b[^\n]*[:.!…]\s*$", re.IGNORECASE)
 
 
@@ -53,6 +54,38 @@ def read_reply(text: str, finish_reason: str | None = None) -> Reply:
 
     Raises ReplyRejected and nothing else, whatever the text.
     """
+    text = _answer(text, finish_reason)
+    lines = text.split("\n")
+    notes, edit = _read_json(text, lines)
+    if edit is None:
+        edit, taken = _read_edit(lines)
+        if notes is None or not notes.idea:
+            notes = read_notes([line for i, line in enumerate(lines) if i not in taken])
+    if edit is None:
+        raise _nothing(text, lines)
+    notes = notes or Notes()
+    return Reply(notes.idea, notes.hypothesis, notes.expected, edit)
+
+
+def read_lines(text: str, finish_reason: str | None = None) -> tuple[str, str]:
+    """The idea and the one fence of code in a reply that resolves a conflict; the code ends in a line feed.
+
+    Raises ReplyRejected and nothing else, whatever the text.
+    """
+    text = _answer(text, finish_reason)
+    lines = text.split("\n")
+    found = fences(lines)
+    code = [fence for fence in found if fence.language in CODE]
+    if any(not fence.closed for fence in found) or not code:
+        raise _nothing(text, lines)
+    if len(code) > 1:
+        raise ReplyRejected(Kind.AMBIGUOUS, f"the reply holds {len(code)} fences of code instead of one.")
+    prose = [*lines[: code[0].start], *lines[code[0].end :]]
+    return read_notes(prose).idea, "".join(line + "\n" for line in code[0].lines)
+
+
+def _answer(text: str, finish_reason: str | None) -> str:
+    """The text in line feeds, without thinking; refused where it is not a whole answer."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if finish_reason == "content_filter":
         raise ReplyRejected(Kind.REFUSAL, "the provider's filter stopped the reply.")
@@ -63,16 +96,7 @@ def read_reply(text: str, finish_reason: str | None = None) -> Reply:
         if text.strip():
             raise ReplyRejected(Kind.TRUNCATED, "the reply ends with its thinking, before any answer.")
         raise ReplyRejected(Kind.EMPTY, "the reply has no text.")
-    lines = thoughtless.split("\n")
-    notes, edit = _read_json(thoughtless, lines)
-    if edit is None:
-        edit, taken = _read_edit(lines)
-        if notes is None or not notes.idea:
-            notes = read_notes([line for i, line in enumerate(lines) if i not in taken])
-    if edit is None:
-        raise _nothing(thoughtless, lines)
-    notes = notes or Notes()
-    return Reply(notes.idea, notes.hypothesis, notes.expected, edit)
+    return thoughtless
 
 
 def _without_thoughts(text: str) -> str:
@@ -193,9 +217,13 @@ def join_continuation(first: str, second: str) -> str:
 def _overlap(first: str, second: str) -> int:
     """How many characters at the start of `second` repeat the end of `first`."""
     for size in range(min(len(first), len(second), LONGEST_OVERLAP), 0, -1):
-        if not first.endswith(second[:size]) or not second[:size].strip():
+        repeated = second[:size]
+        if not first.endswith(repeated) or (not repeated.strip() and "\n" in repeated):
             continue
         starts_line = size == len(first) or first[-size - 1] == "\n"
-        if size >= SHORTEST_OVERLAP or (starts_line and len(second[:size].strip()) >= 4):
+        # The start of a line told again: its indentation, a word of it, or a marker, whole in `second`.
+        word = size > 1 and any(char.isalnum() for char in repeated)
+        told = repeated[0].isspace() or word or _WHOLE_MARK.match(second)
+        if size >= SHORTEST_OVERLAP or (starts_line and told):
             return size
     return 0

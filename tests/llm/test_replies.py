@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evolve.llm.edits import Blocks, UnifiedDiff, WholeFile
-from evolve.llm.replies import Kind, ReplyRejected, apply, join_continuation, read_reply
+from evolve.llm.replies import Kind, ReplyRejected, apply, join_continuation, read_lines, read_reply
 
 PARENT = '''"""A toy genome."""
 
@@ -277,7 +277,7 @@ def test_a_diff_is_not_taken_to_be_longer_than_it_is() -> None:
     assert child_of(DIFF + "\nThis should help.\n") == CHILD
 
 
-@pytest.mark.parametrize("cut", range(20, len(NOTES + BLOCK), 7))
+@pytest.mark.parametrize("cut", range(20, len(NOTES + BLOCK), 3))
 @pytest.mark.parametrize("repeated", [0, 1, 2])
 def test_a_continued_reply_is_whole(cut: int, repeated: int) -> None:
     """Whether it goes on at the cut, or repeats the unfinished line, or one more."""
@@ -285,7 +285,7 @@ def test_a_continued_reply_is_whole(cut: int, repeated: int) -> None:
     start = cut
     for _ in range(repeated):
         start = text.rfind("\n", 0, max(0, start - 1)) + 1
-    if start < cut and len(text[start:cut].strip()) < 4:
+    if cut - start == 1 and text[start].isalnum():
         start = cut  # too short to be known for a repetition
     assert join_continuation(text[:cut], text[start:]) == text
 
@@ -295,3 +295,16 @@ def test_dress_of_a_continuation_is_dropped() -> None:
     cut = text.index("        layers.append")
     for second in (text[cut:], "```python\n" + text[cut:], "<think>so</think>Continuing:\n\n" + text[cut:], text):
         assert child_of(join_continuation(text[:cut], second)) == CHILD
+
+
+def test_a_conflicts_lines_are_read() -> None:
+    assert read_lines("Idea: Both.\n```python\n    a = 1\n    b = 2\n```\n") == ("Both.", "    a = 1\n    b = 2\n")
+    assert read_lines("```\n```") == ("", "")  # both sides may be right to delete
+    for text, kind in (
+        ("a = 1", Kind.NO_EDIT),
+        ("```python\na = 1", Kind.TRUNCATED),
+        ("```\na\n```\n```\nb\n```", Kind.AMBIGUOUS),
+    ):
+        with pytest.raises(ReplyRejected) as caught:
+            read_lines(text)
+        assert caught.value.kind is kind
