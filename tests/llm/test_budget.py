@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.errors import UserError
@@ -11,6 +11,7 @@ from evolve.llm.budget import Budget, Reservation, Spent
 from evolve.llm.model import Model
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     st.integers(0, 500),
     st.floats(0, 5),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from evolve.llm.replies import ReplyRejected, apply, join_continuation, read_reply
 
+LAW = settings(deadline=None, derandomize=True)  # the machine may be busy
 STATEMENTS = st.sampled_from(
     [
         "x = 1",
@@ -62,12 +63,14 @@ def block(search: list[str], replace: list[str]) -> str:
     return "\n".join(["<<<<<<< SEARCH", *search, "=======", *replace, ">>>>>>> REPLACE", ""])
 
 
+@LAW
 @given(families())
 def test_blocks_give_the_child(family: tuple[str, str]) -> None:
     parent, child = family
     assert apply(read_reply(as_blocks(parent, child)).edit, parent) == child
 
 
+@LAW
 @given(families(), st.integers(0, 4))
 def test_a_unified_diff_gives_the_child_or_says_that_it_is_ambiguous(family: tuple[str, str], context: int) -> None:
     parent, child = family
@@ -82,6 +85,7 @@ def test_a_unified_diff_gives_the_child_or_says_that_it_is_ambiguous(family: tup
         assert apply(read_reply(text).edit, parent) == child
 
 
+@LAW
 @given(families(), st.integers(0, 3), st.integers(1, 99))
 def test_a_diff_of_wrong_numbers_gives_the_child_or_nothing(family: tuple[str, str], context: int, shift: int) -> None:
     parent, child = family
@@ -94,6 +98,7 @@ def test_a_diff_of_wrong_numbers_gives_the_child_or_nothing(family: tuple[str, s
     assert result == child
 
 
+@LAW
 @given(families())
 def test_a_whole_file_gives_the_child(family: tuple[str, str]) -> None:
     parent, child = family
@@ -133,7 +138,7 @@ PIECES = st.sampled_from([*MARKERS, *LINES, *OTHERS])
 TEXTS = st.one_of(st.text(), st.lists(st.one_of(PIECES, st.text(max_size=3)), max_size=25).map("".join))
 
 
-@settings(max_examples=400)
+@settings(LAW, max_examples=400)
 @given(TEXTS, st.sampled_from(["", "x = 1\n", "x = 1\ny = 2\nx = 1", "\r\n", "if a:\n\tb = 1\r\n"]))
 @example("[" * 100_000, "x = 1\n")
 @example('{"edit": ' + "[" * 100_000, "x = 1\n")
@@ -148,11 +153,13 @@ def test_any_text_is_a_reply_or_is_rejected(text: str, parent: str) -> None:
         assert child.rstrip() != parent.rstrip()
 
 
+@LAW
 @given(TEXTS, TEXTS)
 def test_any_two_texts_can_be_joined(first: str, second: str) -> None:
     assert isinstance(join_continuation(first, second), str)
 
 
+@LAW
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_xval_is_never_found_in_maxval(old: int, new: int) -> None:
     """The fault seen in peers: SEARCH as a part of a line."""

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.errors import UserError
@@ -125,6 +125,7 @@ def test_slots_in_data_are_not_filled() -> None:
     assert "{{schedule}}" in system
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.text(st.sampled_from("`~a\n #"), max_size=80), st.sampled_from([None, 20]))
 def test_a_quotation_cannot_be_closed_from_inside(text: str, limit: int | None) -> None:
     lines = f"before\n{quote(text, 'python', limit)}\nafter".split("\n")
@@ -194,6 +195,7 @@ def test_a_section_is_cut_by_whole_items() -> None:
     assert section.text(0) == ""
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.text())
 def test_the_bound_of_tokens_is_above_any_count_of_bytes(text: str) -> None:
     assert upper_bound([{"role": "user", "content": text}]) > len(text)
