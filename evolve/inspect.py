@@ -9,6 +9,7 @@ from pathlib import Path
 from evolve.archive.repository import Archive
 from evolve.archive.table import evaluations
 from evolve.errors import UserError
+from evolve.inbox import outside_lines
 from evolve.individual import Status
 from evolve.rundir import RunDirectory
 from evolve.selection import survivors
@@ -17,7 +18,8 @@ from evolve.summary import champion_line, lineage_lines
 
 def status(run: str) -> str:
     """How far a run is, how its evaluations ended, its best individual and lineage."""
-    with Archive.open(RunDirectory.find(run).archive) as archive:
+    directory = RunDirectory.find(run)
+    with Archive.open(directory.archive) as archive:
         state = archive.read_state()
         individuals = list(archive.individuals.values())
         outcomes = [outcome for _, outcome in archive.in_order()]
@@ -35,6 +37,7 @@ def status(run: str) -> str:
         if refused := state.get("refused"):
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
             lines.append(f"offspring refused before a box was spent on them: {text}")
+        lines += outside_lines(directory)
         if best := survivors(individuals, 1):
             seed = archive.individuals[0]
             lines += ["", champion_line(best[0], seed, state["metric"]), "", "Lineage"]

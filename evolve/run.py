@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -18,7 +20,9 @@ from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import Trial
+from evolve.inbox import Inbox
 from evolve.individual import Individual, Offspring
+from evolve.llm.agent import Agent
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.randomness import replicate_seed
@@ -82,6 +86,7 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     operators = Operators(state.get("refused"))
+    agent = make_agent(settings, arena)
     evolution = Evolution(
         archive,
         make_toolbox(archive),
@@ -91,17 +96,22 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=len(slots),
-        sources=[operators],
+        sources=[Inbox(directory), *([agent] if agent else []), operators],
     )
     _introduce(console, arena, data, directory, evolution, slots)
+    if agent:
+        limit = duration(settings.agent_time)
+        console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
+        agent or contextlib.nullcontext(),
         StopSignals(settings.max_hours) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
     ):
         search(evolution, executor, len(slots), monitor, stop)
-    archive.write_state({**state, "refused": dict(operators.refused)})
+    refused = operators.refused + (agent.refused if agent else Counter())
+    archive.write_state({**state, "refused": dict(refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:
@@ -114,7 +124,14 @@ def _search(
             f"so no search was started. Its last lines:\n{tail}"
         )
     _conclude(console, evolution, arena, directory, arguments)
+    if agent:
+        console.print(agent.summary(), markup=False, soft_wrap=True)
     return 130 if stop.now else 0
+
+
+def make_agent(settings: Settings, arena: Arena) -> Agent | None:
+    """The coding agent that the user named. Raises UserError where there is no such program."""
+    return Agent(settings.agent, arena, seconds=settings.agent_time) if settings.agent else None
 
 
 def prepare(arena: Arena) -> Data:
@@ -153,6 +170,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
             directory.archive,
             {
                 "arena": arena.name,
+                "arena_folder": str(arena.folder.resolve()),
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
