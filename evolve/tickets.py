@@ -61,7 +61,9 @@ class Tickets:
         """Raises UserError for a ticket that was never issued here, or cannot be read."""
         path = self._folder / f"{id}.json"
         if not _ID.fullmatch(id) or not path.is_file():
-            raise UserError(f"There is no ticket '{id}' in {self._folder.parent}. `python -m evolve ask` hands one out.")
+            raise UserError(
+                f"There is no ticket '{id}' in {self._folder.parent}. `python -m evolve ask` hands one out."
+            )
         try:
             return Ticket(**json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:

@@ -139,7 +139,7 @@ class Archive:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
         ranks = sorted((int(rank), commit) for rank, commit in self._refs.under(ELITE).items())
-        # While an engine writes, two ranks may be read as the same individual's, or as one's that came after the listing.
+        # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
     def in_order(self) -> list[tuple[Individual, Outcome]]:

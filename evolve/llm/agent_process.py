@@ -15,7 +15,9 @@ from pathlib import Path
 LARGEST_OUTPUT = 64_000  # bytes kept of standard output, and as many of standard error
 POLL = 1.0  # seconds
 SOURCES = Path(__file__).resolve().parents[2]  # where the keeper's interpreter finds evolve
-_KEEPER = "import sys; sys.path.insert(0, sys.argv[1]); from evolve.llm.keeper import main; sys.exit(main(sys.argv[2:]))"
+_KEEPER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from evolve.llm.keeper import main; sys.exit(main(sys.argv[2:]))"
+)
 # An agent's git commands are about its checkout, whatever the user's own are about.
 GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
 
@@ -37,7 +39,7 @@ class AgentProcess:
     def __init__(self, command: Sequence[str], checkout: Path, prompt: Path, scratch: Path) -> None:
         """`prompt` is its standard input, `checkout` its current folder, both in `scratch`. Raises OSError."""
         environment = {name: value for name, value in os.environ.items() if name not in GIT_PLACES}
-        # Isolated (-I): neither the checkout nor the user's PYTHONPATH, which the agent gets as it is, decides what is run.
+        # Isolated (-I): the user's PYTHONPATH, which the agent gets as it is, does not decide what runs here.
         keeper = [sys.executable, "-I", "-c", _KEEPER, str(SOURCES), str(scratch), str(prompt)]
         self._control_lock = threading.Lock()
         self._started = time.monotonic()

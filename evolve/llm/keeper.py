@@ -1,8 +1,9 @@
 """Keeps a coding agent: a process above it that ends it with all it started, also when the engine is gone.
 
-Its arguments are FOLDER PROMPT COMMAND...: it runs COMMAND with the file PROMPT as standard input. It and everything that descends from it is killed when its main
-process has ended, and as soon as this process's own standard input is closed. The exit code is COMMAND's, 128 + n
-where signal n ended it. FOLDER is removed where the process that started this one is gone.
+Its arguments are FOLDER PROMPT COMMAND...: it runs COMMAND with the file PROMPT as standard input. That and everything
+that descends from it is killed when its main process has ended, and as soon as this process's own standard input is
+closed. The exit code is COMMAND's, 128 + n where signal n ended it. FOLDER is removed where the process that started
+this one is gone.
 """
 
 from __future__ import annotations
