@@ -43,6 +43,8 @@ class Arena:
     memory_mb: int = 4000
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
+    task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
+    contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
 
     @property
     def seed_genome(self) -> str:
@@ -96,6 +98,9 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key in ("time_box", "startup", "grace", "scoring", "cores", "memory_mb", "output_kb"):
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise UserError(f"{path}: {key} = {values[key]!r} must be a number above zero.")
+    for key in ("task", "contract"):
+        if not isinstance(values.get(key, ""), str):
+            raise UserError(f"{path}: {key} must be a text.")
     if "direction" in values:
         values["direction"] = Direction(values["direction"])
     return Arena(folder=path.parent, **values)
