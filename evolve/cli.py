@@ -100,7 +100,7 @@ def _ask(arguments: list[str]) -> None:
         program=options.program,
         arena=options.arena,
     )
-    print(prompt)
+    print(prompt, end="")
     print(f"Ticket {ticket.id}, to change #{ticket.individual} ({ticket.intent})", file=sys.stderr)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from evolve import arena as arenas
@@ -183,4 +184,4 @@ def _arena(state: dict[str, object], given: str | None) -> Arena:
         raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
-    return arena
+    return replace(arena, time_box=float(str(state["time_box"])))

@@ -23,6 +23,7 @@ from evolve.llm.briefing import brief
 from evolve.llm.checkout import check_out, read_change
 from evolve.llm.context import mutation_messages
 from evolve.llm.ideas import Notes, read_notes
+from evolve.llm.memory import Memory
 from evolve.llm.prompting import MAX_TOKENS, Prompts
 from evolve.llm.rejection import ReplyRejected
 from evolve.llm.tokens import estimate
@@ -91,6 +92,7 @@ class Agent:
         self._prompts = prompts or Prompts()
         self._program = program
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="agent")
+        self._memory: Memory | None = None
         self._job: Future[Offspring] | None = None
         self._attempts = 0
         self._failures = 0  # in a row
@@ -158,7 +160,8 @@ class Agent:
         self._attempts += 1
         parent: Individual = evolution.toolbox.select(evolution.population, rng)
         intent = rng.choice(INTENTS)
-        context = brief(archive, evolution.population, parent, intent, self._arena, self._program())
+        self._memory = self._memory or Memory(archive)
+        context = brief(archive, evolution.population, parent, intent, self._arena, self._program(), self._memory)
         bound = max(MAX_TOKENS, 2 * estimate(context.source))
         script = self._arena.script
         minutes = f"{self._seconds / 60:.1f}".removesuffix(".0")
