@@ -194,7 +194,7 @@ class Agent:
             notes.idea or f"An edit by {self.model}",
             job.parent.generation + 1,
             model=self.model,
-            cost={"seconds": round(ending.seconds, 1)},
+            cost={"seconds": round(ending.seconds, 3)},
             body="\n".join(f"{name}: {text}" for name, text in told.items() if text),
         )
 
