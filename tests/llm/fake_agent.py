@@ -19,11 +19,10 @@ def edit() -> None:
 
 def main(behaviour: str, prompt: str) -> int:
     if behaviour == "edits":
-        assert "Call gpt" in prompt or "## The script" in prompt
+        assert "## The script" in prompt and SCRIPT.read_text() in prompt
         edit()
-        print(
-            "I looked around.\n\nI \x1b[1mthought\x1b[0m about it.\n\nIdea: Say when it was edited.\nExpected: -0.001\n"
-        )
+        print("I looked around.\n\nI \x1b[1mthought\x1b[0m about it.\n")
+        print("Idea: Say when it was edited.\nExpected: -0.001\n")
     elif behaviour == "edits more":
         edit()
         Path("individual.json").write_text("{}")
@@ -53,6 +52,9 @@ def main(behaviour: str, prompt: str) -> int:
         for _ in range(100):
             os.write(1, chunk)
             os.write(2, chunk)
+    elif behaviour == "edits and sleeps":
+        edit()
+        time.sleep(600)
     elif behaviour == "sleeps":
         pids = [subprocess.Popen(SLEEP, start_new_session=new).pid for new in (False, True)]
         Path(os.environ["FAKE_AGENT_PIDS"]).write_text(f"{os.getpid()} {pids[0]} {pids[1]}")

@@ -174,6 +174,13 @@ def test_at_its_time_limit_it_ends_with_all_that_it_started(evolution: Evolution
         assert gone(read_pids(pids))
 
 
+def test_what_it_changed_before_its_time_limit_is_kept(evolution: Evolution) -> None:
+    with Agent(command("edits and sleeps"), TOY_ARENA, seconds=2.0) as agent:
+        offspring = bring(agent, evolution)
+    assert offspring is not None and "# edited at" in offspring.genome
+    assert offspring.body == "Ended: at its time limit of 2 s" and offspring.cost["seconds"] >= 2
+
+
 def test_when_it_ends_nothing_of_it_stays(evolution: Evolution, pids: Path) -> None:
     with Agent(command("leaves one behind"), TOY_ARENA, seconds=60.0) as agent:
         assert bring(agent, evolution) is not None
