@@ -123,4 +123,4 @@ archive.add(noise(3))
     with Archive.open(tmp_path / "a.git") as archive:
         assert archive.individuals[3].genome == noise(3).genome
     fsck(tmp_path / "a.git")
-    assert not list((tmp_path / "a.git" / "objects").glob("tmp_*"))
+    assert not list((tmp_path / "a.git" / "objects").rglob("tmp_*"))

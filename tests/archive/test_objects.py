@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -63,7 +62,7 @@ def test_equal_objects_are_written_once_and_nothing_half_written_stays(archive: 
     objects = Objects(archive.path)
     assert objects.blob(b"same", "") == objects.blob(b"same", "")
     assert len(objects.hand_over()) == 1
-    assert not list((archive.path / "objects").glob("tmp_*"))
+    assert not list((archive.path / "objects").rglob("tmp_*"))
 
 
 def test_the_number_of_loose_files_is_known_to_the_next_engine(archive: Archive) -> None:
@@ -74,8 +73,9 @@ def test_the_number_of_loose_files_is_known_to_the_next_engine(archive: Archive)
     assert 800 < Objects(archive.path).loose < 4000
 
 
-def test_temporary_files_of_a_killed_writer_are_removed(archive: Archive, tmp_path: Path) -> None:
-    left = archive.path / "objects" / f"tmp_obj_evolve_{'0' * 40}"
+def test_temporary_files_of_a_killed_writer_are_removed(archive: Archive) -> None:
+    left = archive.path / "objects" / "00" / f"tmp_obj_evolve_{'0' * 40}"
+    left.parent.mkdir(exist_ok=True)
     left.write_bytes(b"half")
     Archive.open(archive.path).close()
     assert left.exists()
