@@ -140,9 +140,8 @@ def overhead(folder: Path, trials: int, box: float) -> list[tuple[str, str]]:
     state = {"arena": cpu.name, "script": cpu.script, "metric": cpu.metric, "direction": "min", "corpus": ""}
     archive = Archive.create(directory.archive, {**state, "seed": 1, "time_box": box})
     archive.add(Offspring(cpu.seed_genome, (), "seed", "The seed genome", 0))
-    evolution = Evolution(
-        archive, make_toolbox(archive), TrialMaker(cpu, data, directory), pop=trials, gens=1, seed=1, max_evals=trials + 1
-    )
+    maker = TrialMaker(cpu, data, directory)
+    evolution = Evolution(archive, make_toolbox(archive), maker, pop=trials, gens=1, seed=1)
 
     class Stopwatch(Silent):
         """From the launch of a trial to its outcome in the archive, less training and scoring."""

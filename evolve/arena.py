@@ -89,7 +89,7 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     missing = [n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise UserError(f"{path} lacks the key '{missing[0]}'.")
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
     for key, allowed in (("direction", list(Direction)), ("score", ["harness", "printed"])):
         if key in values and values[key] not in allowed:
             raise UserError(f"{path}: {key} = '{values[key]}' must be one of {', '.join(allowed)}.")

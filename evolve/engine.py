@@ -20,6 +20,7 @@ from evolve.variation.operators import Inapplicable, Reason
 
 CROSSOVER_SHARE = 0.15
 CROSSOVER_AFTER = 10  # evaluated individuals: before that, parents are too close for a merge to say much
+PAIRS = 12  # of parents tried for a crossover before the birth becomes a mutation
 ATTEMPTS = 500  # at a new genome, before the search is called exhausted
 
 
@@ -28,7 +29,7 @@ class Evolution:
 
         evaluate the seed genome (in all slots at once: offspring, too, will train beside others)
         while births < pop * gens:                      no generational barrier:
-            parents   = select(population)                  a free worker asks,
+            parents = select(population)                    a free worker asks,
             offspring = mutate(parent) or mate(parents)     the offspring is archived,
             outcome   = evaluate(offspring)                 trained for one time box, and told;
             population = survive(population + offspring, mu = pop)
@@ -60,7 +61,8 @@ class Evolution:
         self.refused: Counter[str] = Counter()  # offspring recognised as not worth a box, by reason
         self.logbook = tools.Logbook()
         self._statistics = tools.Statistics(key=lambda individual: individual.fitness.mean)
-        for name, function in (("best", np.min), ("mean", np.mean), ("worst", np.max)):
+        best_first = (np.max, np.min) if self.seed_individual.fitness.weights[0] > 0 else (np.min, np.max)
+        for name, function in zip(("best", "worst", "mean"), (*best_first, np.mean), strict=True):
             self._statistics.register(name, function)
         self._make_trial = make_trial
         self._running: set[tuple[int, int]] = set()  # (individual, replicate)
@@ -157,10 +159,13 @@ class Evolution:
 
     def _breed(self) -> Individual:
         birth = len(self.archive.individuals)
+        cross = (
+            self.evaluations >= CROSSOVER_AFTER and generator(self.seed, birth, "operator").random() < CROSSOVER_SHARE
+        )
         for attempt in range(ATTEMPTS):
             rng = generator(self.seed, birth, f"offspring {attempt}")
             try:
-                offspring = self._vary(rng)
+                offspring = self._cross(rng) if cross and attempt < PAIRS else self._mutate(rng)
             except Inapplicable as refusal:
                 self.refused[refusal.reason] += 1
                 continue
@@ -168,19 +173,19 @@ class Evolution:
                 self.refused[Reason.ARCHIVED] += 1
                 continue
             return self.archive.add(offspring)
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in self.refused.most_common())
         raise UserError(
-            f"No new genome in {ATTEMPTS} attempts ({_counts(self.refused)}): the operators have nothing left "
-            "to try. Give the seed genome more constants with '# range:' or '# choices:'."
+            f"No new genome in {ATTEMPTS} attempts ({reasons}): the operators have nothing left to try. "
+            "Give the seed genome more constants with '# range:' or '# choices:'."
         )
 
-    def _vary(self, rng: random.Random) -> Offspring:
-        parent: Individual = self.toolbox.select(self.population, rng)
-        if self.evaluations >= CROSSOVER_AFTER and rng.random() < CROSSOVER_SHARE:
-            other: Individual = self.toolbox.select(self.population, rng)
-            fitter, weaker = self.toolbox.survive([parent, other], 2)
-            offspring: Offspring = self.toolbox.mate(fitter, weaker)
-        else:
-            offspring = self.toolbox.mutate(parent, rng)
+    def _mutate(self, rng: random.Random) -> Offspring:
+        offspring: Offspring = self.toolbox.mutate(self.toolbox.select(self.population, rng), rng)
+        return offspring
+
+    def _cross(self, rng: random.Random) -> Offspring:
+        pair = [self.toolbox.select(self.population, rng) for _ in range(2)]
+        offspring: Offspring = self.toolbox.mate(*self.toolbox.survive(pair, 2))
         return offspring
 
 
@@ -234,7 +239,3 @@ def search(evolution: Evolution, executor: Executor, workers: int, monitor: Moni
             else:
                 monitor.told(evolution.tell(outcome), outcome)
         monitor.tick()
-
-
-def _counts(refused: Counter[str]) -> str:
-    return ", ".join(f"{kind}: {count}" for kind, count in refused.most_common())

@@ -247,9 +247,23 @@ def _conclude(
         "Lineage",
         *lineage_lines(evolution.archive.lineage(best)),
         "",
+        *_progress(evolution),
+        "",
         f"Continue   {continue_command(arguments, str(directory.path), evolution.gens, finished)}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _progress(evolution: Evolution) -> list[str]:
+    """The population over the generations, in at most ten rows."""
+    rows = list(evolution.logbook)
+    step = -(-len(rows) // 10) or 1
+    shown = rows[step - 1 :: step]
+    lines = [f"  {'generation':>10} {'evaluations':>12} {'best':>8} {'mean':>8} {'worst':>8}  of the population"]
+    for row in shown:
+        figures = " ".join(f"{row[name]:>8.4f}" for name in ("best", "mean", "worst"))
+        lines.append(f"  {row['gen']:>10} {row['evaluations']:>12} {figures}")
+    return lines if shown else []

@@ -80,7 +80,8 @@ def _bad_exit(trial: Trial, ending: Ending) -> tuple[Status, str] | None:
     if code == -signal.SIGKILL:
         how = "was ended by SIGKILL, not by the harness: often the kernel, for want of memory"
     elif code < 0:
-        how = f"was ended by {signal.Signals(-code).name}"
+        names = {number.value: number.name for number in signal.Signals}  # not all: real-time signals have none
+        how = f"was ended by {names.get(-code, f'signal {-code}')}"
     else:
         how = f"ended with code {code}"
     out_of_memory = any(_NO_MEMORY.search(line) for line in last)

@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,11 +46,21 @@ def stop_requested() -> bool:
     return _here.stopping is not None and _here.stopping.is_set()
 
 
+def require_linux() -> None:
+    """Raises UserError elsewhere."""
+    if sys.platform != "linux":
+        raise UserError(
+            "Trials run on Linux only: ending a genome with all it started, and giving it cores of its own, "
+            "rest on Linux's process interfaces. Use Linux, WSL 2 or a container."
+        )
+
+
 def usable_cores() -> list[int]:
     """Cores that this process may use, siblings of one physical core next to each other.
 
     No more of them than a container's CPU quota (cgroup v2) pays for: beyond it, runs would slow each other.
     """
+    require_linux()
     cores = sorted(os.sched_getaffinity(0), key=lambda core: (_first_sibling(core), core))
     return cores[: _quota(Path("/sys/fs/cgroup/cpu.max")) or len(cores)]
 
@@ -77,9 +88,7 @@ def local_slots(workers: int | None, cores_per_worker: int) -> list[Slot]:
         raise UserError(f"{cores_per_worker} cores a worker: a worker needs at least one.")
     most = len(cores) // cores_per_worker
     if most == 0:
-        raise UserError(
-            f"A worker is to have {cores_per_worker} cores, and this process may use {len(cores)}."
-        )
+        raise UserError(f"A worker is to have {cores_per_worker} cores, and this process may use {len(cores)}.")
     if workers is None:
         workers = most
     if workers < 1:
@@ -98,9 +107,7 @@ def gpu_slots(workers: int | None, cores_per_worker: int) -> list[Slot]:
     if not gpus:
         raise UserError("There is no NVIDIA GPU here: nvidia-smi is not installed, or lists none.")
     if workers is not None and workers > len(gpus):
-        raise UserError(
-            f"{workers} workers, and there are {len(gpus)} GPUs: one GPU runs one trial at a time."
-        )
+        raise UserError(f"{workers} workers, and there are {len(gpus)} GPUs: one GPU runs one trial at a time.")
     slots = local_slots(workers or len(gpus), cores_per_worker)
     return [Slot(slot.cores, gpu) for slot, gpu in zip(slots, gpus, strict=False)]
 

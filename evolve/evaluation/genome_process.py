@@ -15,7 +15,7 @@ import types
 from typing import NoReturn
 
 from evolve.evaluation.job import REPORT_FD, Job
-from evolve.evaluation.process_tree import die_with_parent
+from evolve.evaluation.process_tree import die_with_parent, forbid_new_privileges
 
 HIGHEST_FD = 1 << 20
 COMMAND_NOT_FOUND = 127  # as a shell says it
@@ -28,6 +28,7 @@ def become_genome(job: Job, supervisor: int, output: int, report: int | None) ->
     die_with_parent()
     if os.getppid() != supervisor:  # it ended before the line above took effect
         os._exit(1)
+    forbid_new_privileges()
     _prefer_as_memory_victim()
     _keep_only(output, report)
     _reset_signals(executes=job.script is None)

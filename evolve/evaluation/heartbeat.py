@@ -36,9 +36,8 @@ def write(folder: Path, heartbeat: Heartbeat) -> None:
 
 def read(folder: str | os.PathLike[str]) -> Heartbeat | None:
     """The last heartbeat of the trial that runs in `folder`; None before its first and after its end."""
-    try:
-        text = (Path(folder) / NAME).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    values = json.loads(text)
-    return Heartbeat(**{**values, "curve": [(p, loss) for p, loss in values["curve"]]})
+    # A genome may have removed the file, or written one of its own: then there is nothing to show.
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        values = json.loads((Path(folder) / NAME).read_text(encoding="utf-8"))
+        return Heartbeat(**{**values, "curve": [(p, loss) for p, loss in values["curve"]]})
+    return None

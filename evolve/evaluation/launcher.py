@@ -164,11 +164,6 @@ class WarmParents:
         report: int | None,
     ) -> Supervised:
         """Run a job; a warm parent that has died is replaced. Raises HarnessFault when that does not help."""
-        if sys.platform != "linux":
-            raise UserError(
-                "Trials run on Linux only: ending a genome with all it started, and giving it cores of its "
-                "own, rest on Linux's process interfaces. Use Linux, WSL 2 or a container."
-            )
         failures = []
         for _ in range(ATTEMPTS):
             parent = self.get(preload, environment)

@@ -35,9 +35,9 @@ class Output:
         """The last `count` lines that are not blank, each at most `width` characters of printable text."""
         # A progress bar returns to the start of its line: what it showed last is the line.
         shown = (line.rpartition("\r")[2] for line in self.text().replace("\r\n", "\n").split("\n"))
-        return [_printable(line)[:width] for line in shown if line.strip()][-count:]
+        return [printable(line)[:width] for line in shown if line.strip()][-count:]
 
 
-def _printable(line: str) -> str:
-    """Without control characters, which could rewrite the terminal that the line is later shown on."""
+def printable(line: str) -> str:
+    """The line without control characters, which could rewrite the terminal that it is later shown on."""
     return "".join(c if c.isprintable() else " " if c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
 PAGE = os.sysconf("SC_PAGE_SIZE")
 LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 GONE = (FileNotFoundError, ProcessLookupError)  # what /proc says of a process that has just ended
@@ -34,6 +35,11 @@ def become_subreaper() -> None:
 def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that forked it ends."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def forbid_new_privileges() -> None:
+    """No set-uid program gets its owner's rights below this process: it could not be killed then."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
 def descendants(root: int, skip: Collection[int] = ()) -> list[int]:
@@ -89,7 +95,7 @@ def proportional_mb(pids: Iterable[int]) -> float:
     for pid in pids:
         try:
             with open(f"/proc/{pid}/smaps_rollup") as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024 / 1e6
+                total += next((int(line.split()[1]) for line in file if line.startswith("Pss:")), 0) * 1024 / 1e6
         except GONE:
             continue
         except PermissionError:

@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from evolve.evaluation.output import printable
+
 MAX_LINE = 64 * 1024  # bytes
 MAX_BYTES = 4 * 1024 * 1024
 MAX_EVENTS = 2000  # a box has at most 64 points
@@ -78,7 +80,7 @@ class Report:
             self.corpus = _text(event, "corpus")
         elif name == "open" and self.phase is Phase.STARTUP:
             self.phase, self.opened = Phase.TRAINING, now
-        elif name == "point" and self.phase is Phase.TRAINING:
+        elif name == "point" and self.phase is not Phase.STARTUP:  # a loss may be logged late
             self._point(event)
         elif name == "close" and self.phase is Phase.TRAINING:
             self.phase, self.closed = Phase.SCORING, now
@@ -155,4 +157,4 @@ def _text(event: dict[str, Any], key: str) -> str:
     value = event.get(key)
     if not isinstance(value, str):
         raise MalformedReport(f"'{key}' is not a text")
-    return value[:1000]
+    return printable(value[:1000])

@@ -90,7 +90,5 @@ def _watch(genome: int, control: socket.socket, children: Children, memory_mb: i
 
 
 def _tell(control: socket.socket, message: dict[str, object]) -> None:
-    with contextlib.suppress(
-        BrokenPipeError, ConnectionResetError
-    ):  # the harness is gone: nobody asks any more
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the harness is gone: nobody asks any more
         control.send(json.dumps(message).encode())

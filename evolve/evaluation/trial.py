@@ -66,9 +66,7 @@ class Trial:
         if path.name != self.script or self.script in ("", ".", ".."):
             raise UserError(f"The script '{self.script}' must be a file name without a folder.")
         if path.suffix == ".py" and path.stem in {*sys.stdlib_module_names, *self.preload}:
-            raise UserError(
-                f"The script '{self.script}' hides the module '{path.stem}': give it another name."
-            )
+            raise UserError(f"The script '{self.script}' hides the module '{path.stem}': give it another name.")
 
     @property
     def scratch(self) -> Path:

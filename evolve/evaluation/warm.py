@@ -39,9 +39,7 @@ def _preload(modules: list[str]) -> None:
     for name in modules:
         importlib.import_module(name)
     if len(list(Path("/proc/self/task").iterdir())) > 1 or descendants(os.getpid()):
-        raise RuntimeError(
-            f"importing {', '.join(modules)} starts threads or processes: not fit to be forked"
-        )
+        raise RuntimeError(f"importing {', '.join(modules)} starts threads or processes: not fit to be forked")
     sys.stdout.flush()  # what an import printed must not be printed again by every fork
     sys.stderr.flush()
     gc.freeze()  # later collections then leave these objects' pages shared

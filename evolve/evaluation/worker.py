@@ -15,7 +15,7 @@ from pathlib import Path
 from evolve.evaluation import classify, heartbeat
 from evolve.evaluation.deadlines import deadline
 from evolve.evaluation.environment import genome_environment, parent_environment
-from evolve.evaluation.executors import Slot, current_slot, stop_requested
+from evolve.evaluation.executors import Slot, current_slot, require_linux, stop_requested
 from evolve.evaluation.job import Job
 from evolve.evaluation.launcher import Exit, Supervised, WarmParents
 from evolve.evaluation.output import Output
@@ -37,6 +37,7 @@ def run_trial(trial: Trial) -> Outcome:
     Nothing that a genome does raises here. Raises Cancelled where the trial was called off without an
     outcome, UserError where the arena cannot be run, and HarnessFault or OSError where the harness fails.
     """
+    require_linux()
     folder = Path(trial.folder)
     _remove(folder)  # of an engine that was killed
     try:
@@ -109,9 +110,7 @@ class _Run:
                     pass
         if self._cancelled:
             raise Cancelled(self._cancelled)
-        return classify.Ending(
-            self._report, self._output, self._stop, self._exit, self._unix, self._started, ended
-        )
+        return classify.Ending(self._report, self._output, self._stop, self._exit, self._unix, self._started, ended)
 
     def _read(self, fd: int) -> bool:
         """Take in what a pipe holds, at most READ_SIZE; False where there is nothing (more)."""

@@ -99,9 +99,7 @@ def constants(genome: str) -> list[Constant]:
         assert literal.end_lineno is not None and literal.end_col_offset is not None
         end = offsets[literal.end_lineno - 1] + _column(lines[literal.end_lineno - 1], literal.end_col_offset)
         if name in found:
-            raise UserError(
-                f"line {node.lineno}: {name} is annotated twice, first in line {found[name].line}."
-            )
+            raise UserError(f"line {node.lineno}: {name} is annotated twice, first in line {found[name].line}.")
         read = _range if annotation[1] == "range" else _choices
         space, kind = read(node.lineno, annotation[2], value)
         constant = Constant(name, value, space, kind, node.lineno, (start, end))
@@ -216,9 +214,7 @@ def _assignment(node: ast.Assign | ast.AnnAssign, word: str) -> tuple[str, ast.e
 def _range(line: int, text: str, value: Value) -> tuple[Range, type]:
     match = _RANGE.fullmatch(text)
     if match is None:
-        raise UserError(
-            f"line {line}: '# range:{text}' must read '# range: LOW..HIGH' or '# range: LOW..HIGH log'."
-        )
+        raise UserError(f"line {line}: '# range:{text}' must read '# range: LOW..HIGH' or '# range: LOW..HIGH log'.")
     ends = [_number(line, end) for end in (match[1], match[2])]
     low, high = ends
     if not low < high:

@@ -77,7 +77,7 @@ def _case(case: ast.match_case) -> str:
 def start_line(node: ast.stmt) -> int:
     """First line, counted from 0, decorators included."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-    return min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
+    return (decorators[0].lineno if decorators else node.lineno) - 1
 
 
 def end_line(node: ast.expr | ast.stmt | ast.pattern | ast.arg | ast.keyword) -> int:

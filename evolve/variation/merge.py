@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from evolve.variation.source import compiles, split_lines
 from evolve.variation.statements import Suite, Unit, parse
 
 WHOLE_FILE = "<module>"
+
+_WORD = re.compile(r"\w+")
 
 
 class Conflict(NamedTuple):
@@ -117,9 +120,7 @@ def _has_code(text: str) -> bool:
 _Entry = tuple[Unit, list[_Piece]]
 
 
-def _sequence(
-    base: Sequence[Unit], ours: Sequence[Unit], theirs: Sequence[Unit], scope: _Scope
-) -> list[_Entry]:
+def _sequence(base: Sequence[Unit], ours: Sequence[Unit], theirs: Sequence[Unit], scope: _Scope) -> list[_Entry]:
     """Merge statements of one suite, or clauses of one statement."""
     our_partners = align(base, ours, _exact, _kinship)
     their_partners = align(base, theirs, _exact, _kinship)
@@ -146,12 +147,14 @@ def _exact(unit: Unit) -> str:
 
 
 def _kinship(a: Unit, b: Unit) -> int:
-    """How surely two different texts are versions of one statement: of the same key, code or header first."""
+    """How surely two different texts are versions of one statement: of one key, and the more words shared."""
     if a.key != b.key:
         return 0
     if a.code == b.code:
         return 1 << 20
-    return 1 << 10 if a.head == b.head else 1
+    a_words, b_words = set(_WORD.findall(a.code)), set(_WORD.findall(b.code))
+    shared = len(a_words & b_words) * 1000 // (len(a_words | b_words) or 1)
+    return 1 + shared + (1 << 10 if a.head == b.head else 0)
 
 
 def _insertions(partners: Sequence[int | None], count: int) -> list[list[int]]:
@@ -168,9 +171,7 @@ def _insertions(partners: Sequence[int | None], count: int) -> list[list[int]]:
     return runs
 
 
-def _inserted(
-    ours: Sequence[Unit], theirs: Sequence[Unit], taken: dict[str, Unit], scope: _Scope
-) -> list[_Entry]:
+def _inserted(ours: Sequence[Unit], theirs: Sequence[Unit], taken: dict[str, Unit], scope: _Scope) -> list[_Entry]:
     """What both inserted at one place: ours first, then of theirs what ours does not have."""
     rivals: dict[str, list[Unit]] = {}
     for unit in theirs:
@@ -185,9 +186,7 @@ def _inserted(
         candidates.remove(rival)
         trivia = _lines("", unit.trivia, rival.trivia)
         same = rival.code == unit.code
-        entries.append(
-            (unit, [trivia, unit.code if same else scope.conflict(unit, "", unit.code, rival.code)])
-        )
+        entries.append((unit, [trivia, unit.code if same else scope.conflict(unit, "", unit.code, rival.code)]))
     ours_here = {unit.identity for unit in ours}
     for unit in theirs:
         if not any(unit is left for left in rivals[unit.identity]):

@@ -58,7 +58,7 @@ def _drive(base: Path, current: Path, other: Path, path: str) -> int:
             ours, theirs = (_fields(text) for text in texts[1:])
             text = dump_metadata(merge_metadata(ours, theirs))
         else:
-            result = merge(*texts)
+            result = merge(texts[0], texts[1], texts[2])
             text = result.text
             for conflict in result.conflicts:
                 print(f"{path}: conflict in {conflict.path}, kept ours", file=sys.stderr)
@@ -107,13 +107,13 @@ def git_merge(repository: Path, ours: str, theirs: str) -> dict[str, str]:
     a commit does not exist.
     """
     result = _run(repository, "merge-tree", "--write-tree", "--no-messages", ours, theirs)
-    if result.returncode == 1:
+    if result.returncode == 1 and result.stdout:
         raise CannotMerge(f"git leaves a conflict between {ours} and {theirs}")
+    if result.returncode == 129:  # usage: an older git knows no --write-tree
+        version = _run(repository, "version").stdout.strip()
+        raise UserError(f"Merging needs git 2.38 or newer, and this is {version}.")
     if result.returncode:
-        raise UserError(
-            f"git merge-tree failed: {result.stderr.strip() or 'no message'}. "
-            f"It needs git 2.38 or newer; this is {_run(repository, 'version').stdout.strip()}."
-        )
+        raise UserError(f"git merge-tree failed in {repository}: {result.stderr.strip()}.")
     tree = result.stdout.split("\n", 1)[0]
     names = _git(repository, "ls-tree", "-r", "-z", "--name-only", tree).split("\0")
     return {name: _git(repository, "cat-file", "blob", f"{tree}:{name}") for name in names if name}
