@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from typing import Protocol
 
@@ -12,16 +12,9 @@ import numpy as np
 from deap import base, tools
 
 from evolve.archive.repository import Archive
-from evolve.errors import UserError
+from evolve.breeding import Operators, Source
 from evolve.evaluation.trial import Cancelled, Trial
-from evolve.individual import Individual, Offspring, Outcome
-from evolve.randomness import generator
-from evolve.variation.operators import Inapplicable, Reason
-
-CROSSOVER_SHARE = 0.15
-CROSSOVER_AFTER = 10  # evaluated individuals: before that, parents are too close for a merge to say much
-PAIRS = 12  # of parents tried for a crossover before the birth becomes a mutation
-ATTEMPTS = 500  # at a new genome, before the search is called exhausted
+from evolve.individual import Individual, Outcome
 
 
 class Evolution:
@@ -49,16 +42,20 @@ class Evolution:
         seed: int,
         max_evals: int | None = None,
         seed_replicates: int = 1,
+        sources: Sequence[Source] | None = None,
     ) -> None:
-        """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate."""
+        """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate.
+
+        `sources` are asked for offspring in their order; None: the operators that need no language model.
+        """
         self.archive = archive
         self.toolbox = toolbox
         self.pop = pop
         self.gens = gens
         self.seed = seed
         self.max_evals = max_evals
+        self.sources: Sequence[Source] = (Operators(),) if sources is None else sources
         self.population: list[Individual] = []
-        self.refused: Counter[str] = Counter()  # offspring recognised as not worth a box, by reason
         self.logbook = tools.Logbook()
         self._statistics = tools.Statistics(key=lambda individual: individual.fitness.mean)
         best_first = (np.max, np.min) if self.seed_individual.fitness.weights[0] > 0 else (np.min, np.max)
@@ -76,6 +73,11 @@ class Evolution:
     @property
     def seed_individual(self) -> Individual:
         return self.archive.individuals[0]
+
+    @property
+    def stuck(self) -> bool:
+        """Whether no genome can be selected and none is being evaluated: the seed genome failed."""
+        return not self.population and not self._running and bool(self.seed_individual.outcomes) and not self._waiting
 
     @property
     def best(self) -> Individual | None:
@@ -99,18 +101,17 @@ class Evolution:
         return left if self.max_evals is None else max(0, min(left, self.max_evals - self.evaluations))
 
     def ask(self) -> Trial | None:
-        """The next trial to run, its individual already in the archive; None where there is none now.
-
-        Raises UserError where no operator finds a genome that is new.
-        """
+        """The next trial to run, its individual already in the archive; None where there is none now."""
         if self.evaluations_left <= len(self._running):
             return None
         if self._waiting:
             individual, replicate = self._waiting.popleft()
         elif not self.population or self.births >= self.births_planned:
             return None
+        elif (newborn := self._breed()) is not None:
+            individual, replicate = newborn, 0
         else:
-            individual, replicate = self._breed(), 0
+            return None
         self._running.add((individual.id, replicate))
         return self._make_trial(individual, replicate)
 
@@ -122,6 +123,8 @@ class Evolution:
         self._take(individual)
         if self.population:
             self._publish()
+        for source in self.sources:
+            source.told(individual, outcome)
         return individual
 
     def forget(self, trial: Trial) -> None:
@@ -157,36 +160,15 @@ class Evolution:
         self.archive.set_elite(self.population)
         self.archive.set_champion(self.population[0])
 
-    def _breed(self) -> Individual:
-        birth = len(self.archive.individuals)
-        cross = (
-            self.evaluations >= CROSSOVER_AFTER and generator(self.seed, birth, "operator").random() < CROSSOVER_SHARE
-        )
-        for attempt in range(ATTEMPTS):
-            rng = generator(self.seed, birth, f"offspring {attempt}")
-            try:
-                offspring = self._cross(rng) if cross and attempt < PAIRS else self._mutate(rng)
-            except Inapplicable as refusal:
-                self.refused[refusal.reason] += 1
-                continue
-            if self.archive.find(offspring.genome) is not None:
-                self.refused[Reason.ARCHIVED] += 1
-                continue
-            return self.archive.add(offspring)
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in self.refused.most_common())
-        raise UserError(
-            f"No new genome in {ATTEMPTS} attempts ({reasons}): the operators have nothing left to try. "
-            "Give the seed genome more constants with '# range:' or '# choices:'."
-        )
-
-    def _mutate(self, rng: random.Random) -> Offspring:
-        offspring: Offspring = self.toolbox.mutate(self.toolbox.select(self.population, rng), rng)
-        return offspring
-
-    def _cross(self, rng: random.Random) -> Offspring:
-        pair = [self.toolbox.select(self.population, rng) for _ in range(2)]
-        offspring: Offspring = self.toolbox.mate(*self.toolbox.survive(pair, 2))
-        return offspring
+    def _breed(self) -> Individual | None:
+        """The next offspring, archived: of the first source that has one ready."""
+        for source in self.sources:
+            offspring = source.take(self)
+            if offspring is not None:
+                individual = self.archive.add(offspring)
+                source.born(individual)
+                return individual
+        return None
 
 
 class Monitor(Protocol):
@@ -225,11 +207,15 @@ def search(evolution: Evolution, executor: Executor, workers: int, monitor: Moni
                 break
             running[executor.submit(evolution.toolbox.evaluate, trial)] = trial
             monitor.launched(trial)
-        if not running:
+        if not running and (stop.drain or evolution.stuck or not evolution.evaluations_left):
             return
         if stop.now:
             executor.shutdown(wait=False, cancel_futures=True)
-        done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
+        if running:
+            done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
+        else:
+            time.sleep(0.05)  # a source is still writing
+            done = set()
         for future in sorted(done, key=lambda one: running[one].individual):
             trial = running.pop(future)
             try:

@@ -13,6 +13,7 @@ from rich.console import Console
 from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
+from evolve.breeding import Operators
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
@@ -79,15 +80,18 @@ def _search(
     slots: list[Slot],
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
+    state = archive.read_state()
+    operators = Operators(state.get("refused"))
     evolution = Evolution(
         archive,
         make_toolbox(archive),
         TrialMaker(arena, data, directory),
         pop=settings.pop,
         gens=settings.gens,
-        seed=archive.read_state()["seed"],
+        seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=len(slots),
+        sources=[operators],
     )
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
@@ -97,7 +101,7 @@ def _search(
         monitor_type(evolution, len(slots), stop, console) as monitor,
     ):
         search(evolution, executor, len(slots), monitor, stop)
-    archive.write_state({**archive.read_state(), "refused": dict(evolution.refused)})
+    archive.write_state({**state, "refused": dict(operators.refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:

@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from evolve.breeding import Operators
+from evolve.engine import Evolution
 from evolve.errors import UserError
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Outcome, Status
 from tests.stub import evaluate, evolve, story
+
+
+def refused(evolution: Evolution) -> dict[str, int]:
+    (operators,) = evolution.sources
+    assert isinstance(operators, Operators)
+    return dict(operators.refused)
 
 
 def test_one_worker_and_a_deterministic_evaluator_repeat_a_search_exactly(tmp_path: Path) -> None:
@@ -19,7 +27,7 @@ def test_one_worker_and_a_deterministic_evaluator_repeat_a_search_exactly(tmp_pa
     second = evolve(tmp_path / "b", pop=4, gens=10)
     assert story(first) == story(second)
     assert [one.id for one in first.population] == [one.id for one in second.population]
-    assert first.refused == second.refused
+    assert refused(first) == refused(second)
     assert story(evolve(tmp_path / "c", pop=4, gens=10, seed=2)) != story(first)
 
 
@@ -136,6 +144,6 @@ def test_as_many_trials_run_at_once_as_there_are_workers(tmp_path: Path) -> None
 
 
 def test_operators_with_nothing_left_to_try_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evolve.engine.ATTEMPTS", 1)
+    monkeypatch.setattr("evolve.breeding.ATTEMPTS", 1)
     with pytest.raises(UserError, match="nothing left to try"):
         evolve(tmp_path, pop=8, gens=1000)
