@@ -14,6 +14,7 @@ from evolve.arena import Arena
 from evolve.errors import UserError
 from evolve.inbox import Inbox
 from evolve.individual import Individual
+from evolve.llm.agent import INTENTS
 from evolve.llm.briefing import brief
 from evolve.llm.context import mutation_messages
 from evolve.llm.edits import WholeFile
@@ -29,7 +30,6 @@ from evolve.tickets import Ticket, Tickets, new_id
 from evolve.toolbox import TOURNAMENT_SIZE
 from evolve.variation.source import compiles, normalise
 
-INTENTS = ("tune", "structure", "simplify", "radical")
 EXPIRES = 24.0  # hours
 
 

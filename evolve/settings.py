@@ -60,7 +60,10 @@ class Settings:
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
     agent: str | None = _setting(
-        str, None, "COMMAND", "a coding agent that writes offspring, such as 'claude -p {prompt_file}'"
+        str,
+        None,
+        "COMMAND",
+        "a coding agent that edits the script; {prompt_file} in it, or its standard input, is the prompt",
     )
     agent_time: float = _setting(_positive, 600.0, "SECONDS", "time limit of each run of the agent")
 

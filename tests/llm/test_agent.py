@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evolve import arena as arenas
 from evolve.archive.repository import Archive
@@ -223,6 +225,13 @@ def test_a_command_that_cannot_run_is_refused_at_the_start(command: str) -> None
 )
 def test_the_last_message_is_the_idea(output: str, idea: str) -> None:
     assert last_message(output).idea == idea
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.text())
+def test_any_output_gives_an_idea_of_one_line(output: str) -> None:
+    idea = last_message(output).idea
+    assert len(idea) <= 200 and (idea == "" or idea.isprintable())
 
 
 PLAN = ("--arena", TOY, "--out", "run", "--pop", 3, "--gens", 8, "--seed", 1, "--time-box", 0.2, "--workers", 1)
