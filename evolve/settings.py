@@ -63,7 +63,7 @@ class Settings:
         str,
         None,
         "COMMAND",
-        "a coding agent that edits the script; {prompt_file} in it, or its standard input, is the prompt",
+        "a coding agent that writes offspring; its prompt is {prompt_file}, or standard input",
     )
     agent_time: float = _setting(_positive, 600.0, "SECONDS", "time limit of each run of the agent")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import stat
 import subprocess
 from dataclasses import dataclass
@@ -50,11 +51,13 @@ def read_change(folder: Path, script: str, parent: str, metadata: bytes) -> Chan
     if genome == normalise(parent):
         raise ReplyRejected(Kind.NO_OP, f"{script} is as it was.")
     try:
-        syntax_tree(genome)
+        tree = syntax_tree(genome)
     except Unparsable as error:
         raise ReplyRejected(Kind.UNPARSABLE, f"{script} is not Python any more: {error}.") from error
     if not compiles(genome):
         raise ReplyRejected(Kind.UNPARSABLE, f"{script} does not compile any more.")
+    if ast.dump(tree) == ast.dump(syntax_tree(normalise(parent))):
+        raise ReplyRejected(Kind.NO_OP, f"{script} differs in comments and blanks only.")
     return Change(genome, _others(folder, script, metadata))
 
 

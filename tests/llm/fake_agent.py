@@ -14,7 +14,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 def edit() -> None:
     """A change that no earlier one made."""
-    SCRIPT.write_text(SCRIPT.read_text() + f"\n# edited at {time.time_ns()}\n")
+    SCRIPT.write_text(SCRIPT.read_text() + f"\nEDITED = {time.time_ns()}\n")
 
 
 def main(behaviour: str, prompt: str) -> int:
@@ -36,6 +36,8 @@ def main(behaviour: str, prompt: str) -> int:
         assert "The seed genome of toy" in ancestors
     elif behaviour == "nothing":
         print("All is well as it is.")
+    elif behaviour == "comments":
+        SCRIPT.write_text(SCRIPT.read_text() + "\n\n# All is well.\n")
     elif behaviour == "breaks":
         SCRIPT.write_text("def (:\n")
     elif behaviour == "deletes":
