@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -16,9 +17,11 @@ from evolve.arena import Arena
 from evolve.breeding import Operators
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
+from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring
+from evolve.llm.desk import Desk
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.randomness import replicate_seed
@@ -51,6 +54,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
+    desk = Desk.of(settings)
     with EngineLock(directory):
         slots = local_slots(settings.workers, arena.cores)
         state = directory.archive.exists() and Archive.open(directory.archive).read_state()
@@ -59,7 +63,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
         data = prepare(arena)
         archive = _open(directory, arena, data, settings)
         try:
-            return _search(settings, arguments, console, arena, directory, data, archive, slots)
+            return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
         except OSError as error:
             raise UserError(
                 f"The archive {directory.archive} could not be written: {error.strerror or error}. What was "
@@ -78,14 +82,16 @@ def _search(
     data: Data,
     archive: Archive,
     slots: list[Slot],
+    desk: Desk | None,
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     operators = Operators(state.get("refused"))
+    make_trial = TrialMaker(arena, data, directory)
     evolution = Evolution(
         archive,
         make_toolbox(archive),
-        TrialMaker(arena, data, directory),
+        make_trial,
         pop=settings.pop,
         gens=settings.gens,
         seed=state["seed"],
@@ -93,13 +99,29 @@ def _search(
         seed_replicates=len(slots),
         sources=[operators],
     )
-    _introduce(console, arena, data, directory, evolution, slots)
+    _introduce(console, arena, data, directory, evolution, slots, desk)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
         StopSignals(settings.max_hours) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
+        contextlib.ExitStack() as closing,
     ):
+        if desk is not None:
+            writer = desk.writer(
+                archive,
+                arena,
+                len(slots),
+                state["seed"],
+                operators,
+                dry_run=None
+                if arena.score == "printed"
+                else DryRun(make_trial.dry, evolution.toolbox.evaluate, executor),
+                say=lambda text: console.print(text, markup=False, soft_wrap=True),
+                give_up=stop.give_up,
+            )
+            closing.callback(writer.close)
+            evolution.sources = [writer]
         search(evolution, executor, len(slots), monitor, stop)
     archive.write_state({**state, "refused": dict(operators.refused)})
     seed = evolution.seed_individual
@@ -187,12 +209,19 @@ class TrialMaker:
     directory: RunDirectory
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
+        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+
+    def dry(self, genome: str, number: int) -> Trial:
+        """A trial of a genome that is not archived, whose outcome is of no individual."""
+        return self._trial(-1, 0, genome, f"dry-{number}")
+
+    def _trial(self, individual: int, replicate: int, genome: str, folder: str) -> Trial:
         arena = self.arena
         return Trial(
-            individual=individual.id,
+            individual=individual,
             replicate=replicate,
             seed=replicate_seed(replicate),
-            source=individual.genome,
+            source=genome,
             script=arena.script,
             command=arena.command,
             preload=arena.preload,
@@ -206,7 +235,7 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
-            folder=str((self.directory.trials / f"{individual.id}-{replicate}").resolve()),
+            folder=str((self.directory.trials / folder).resolve()),
         )
 
 
@@ -217,6 +246,7 @@ def _introduce(
     directory: RunDirectory,
     evolution: Evolution,
     slots: list[Slot],
+    desk: Desk | None,
 ) -> None:
     cores = len(slots[0].cores)
     seconds = evolution.evaluations_left * (arena.time_box + OVERHEAD) / len(slots)
@@ -227,7 +257,7 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
-        "operators": "catalogue mutation and crossover, " + llm_hint(),
+        "operators": desk.line if desk else "catalogue mutation and crossover, " + llm_hint(),
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }
