@@ -108,15 +108,14 @@ def _search(
         contextlib.ExitStack() as closing,
     ):
         if desk is not None:
+            reports = arena.score == "harness"  # else nobody knows when it has taken its first step
             writer = desk.writer(
                 archive,
                 arena,
                 len(slots),
                 state["seed"],
                 operators,
-                dry_run=None
-                if arena.score == "printed"
-                else DryRun(make_trial.dry, evolution.toolbox.evaluate, executor),
+                dry_run=DryRun(make_trial.dry, evolution.toolbox.evaluate, executor) if reports else None,
                 say=lambda text: console.print(text, markup=False, soft_wrap=True),
                 give_up=stop.give_up,
             )

@@ -44,6 +44,7 @@ class Job:
     messages: Sequence[Message]
     reservation: Reservation
     write: Callable[[Conversation], Offspring]
+    asked: float  # reading of the monotonic clock
 
 
 @dataclass(eq=False)

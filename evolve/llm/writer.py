@@ -105,6 +105,7 @@ class Writer:
         self._taken: Draft | None = None
         self._faults: Counter[str] = Counter()  # in a row, by model
         self._fault: dict[str, ModelError] = {}  # the latest one of each model
+        self._fault_at: dict[str, float] = {}  # an answer to what was asked before it does not undo a fault
         self._no_room: set[str] = set()  # models whose requests the budget's caps no longer let through
         self._said = ""
         self._program = ""
@@ -157,7 +158,7 @@ class Writer:
         self._writing[model] -= 1
         if draft.fault is not None:
             self._take_fault(model, draft.fault)
-        elif draft.exchanges:
+        elif draft.exchanges and draft.job.asked > self._fault_at.get(model, 0.0):
             self._faults[model] = 0
             self._fault.pop(model, None)
         if draft.offspring is not None:
@@ -171,6 +172,7 @@ class Writer:
     def _take_fault(self, model: str, error: ModelError) -> None:
         """Let the model rest, twice as long at each fault in a row; faults of one moment count once."""
         self._fault[model] = error
+        self._fault_at[model] = time.monotonic()
         if any(arm.model == model for arm in self._bandit.awake()):
             self._faults[model] += 1
             rest = error.rest_seconds * 2 ** (self._faults[model] - 1)
@@ -275,7 +277,9 @@ class Writer:
                 self._tell(f"The budget for language models is used up: {self._or_else}.")
             return True
         self._writing[client.model.name] += 1
-        self._pool.submit(Job(arm, client, (parent,), context.source, messages, reservation, self._author.mutation))
+        self._pool.submit(
+            Job(arm, client, (parent,), context.source, messages, reservation, self._author.mutation, time.monotonic())
+        )
         return True
 
     def _read_program(self) -> str:

@@ -67,26 +67,26 @@ def test_catalogue_goes_on_where_the_server_dies_and_a_resume_knows_what_was_spe
     httpserver: HTTPServer, tmp_path: Path
 ) -> None:
     def last(messages: list[dict[str, str]], number: int) -> str:
-        server.down = number >= 3
+        server.down = True
         return narrow(messages, number)
 
     server = ModelServer(httpserver, {"a": last})
-    done = search(server, tmp_path, "--model", "a")
+    done = search(server, tmp_path, "--model", "a", "--gens", 8)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No language model answers" in done.stdout and "down for now" in done.stdout
     with Archive.open(tmp_path / "run" / "archive.git") as archive:
         first = [one.model for one in archive.individuals.values()]
         tokens = sum(exchange["input_tokens"] + exchange["output_tokens"] for _, exchange in archive.exchanges())
-    assert len(first) == 13 and tokens > 0
+    assert len(first) == 33 and tokens > 0
     server.down, server.answers = False, {"a": narrow}
-    more = search(server, tmp_path, "--model", "a", "--gens", 5)
+    more = search(server, tmp_path, "--model", "a", "--gens", 10)
     assert more.returncode == 0, more.stdout + more.stderr
     with Archive.open(tmp_path / "run" / "archive.git") as archive:
-        assert len(archive.individuals) == 21
-        assert "a" in [one.model for one in archive.individuals.values()][13:]
+        assert len(archive.individuals) == 41
+        assert "a" in [one.model for one in archive.individuals.values()][33:]
         spent = sum(exchange["input_tokens"] + exchange["output_tokens"] for _, exchange in archive.exchanges())
     asked = len(server.requests)
-    capped = search(server, tmp_path, "--model", "a", "--gens", 6, "--max-tokens", spent + 100)
+    capped = search(server, tmp_path, "--model", "a", "--gens", 11, "--max-tokens", spent + 100)
     assert capped.returncode == 0, capped.stdout + capped.stderr
     assert "used up" in capped.stdout
     assert len(server.requests) == asked + 1  # the probe: no room for anything else
@@ -131,8 +131,8 @@ def test_what_cannot_be_used_goes_back_once_with_its_error(httpserver: HTTPServe
         repaired = {e["repaired"] for _, e in archive.exchanges() if "repaired" in e}
         assert {"not found", "does not run", "unparsable", "no-op"} <= repaired
         assert all(one.fitness.measured for one in archive.individuals.values())
-        crash = next(e for _, e in archive.exchanges() if e.get("repaired") == "does not run")
-        assert "ZeroDivisionError" in crash["reason"] and "one step" in crash["reason"]
+        crashes = [e["reason"] for _, e in archive.exchanges() if e.get("repaired") == "does not run"]
+        assert any("ZeroDivisionError" in crash and "one step" in crash for crash in crashes)
     status = evolve("status", "run", cwd=tmp_path).stdout
     assert "sent back with their error" in status and "does not run" in status
 
