@@ -11,6 +11,7 @@ from evolve.archive.table import evaluations
 from evolve.errors import UserError
 from evolve.inbox import outside_lines
 from evolve.individual import Status
+from evolve.llm.ledger import report as llm_report
 from evolve.rundir import RunDirectory
 from evolve.selection import survivors
 from evolve.summary import champion_line, lineage_lines
@@ -38,6 +39,7 @@ def status(run: str) -> str:
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
             lines.append(f"offspring refused before a box was spent on them: {text}")
         lines += outside_lines(directory)
+        lines += llm_report(archive)
         if best := survivors(individuals, 1):
             seed = archive.individuals[0]
             lines += ["", champion_line(best[0], seed, state["metric"]), "", "Lineage"]

@@ -9,20 +9,24 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 
 from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
-from evolve.breeding import Operators
+from evolve.breeding import Operators, Source
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
+from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
 from evolve.individual import Individual, Offspring
-from evolve.llm.agent import Agent
+from evolve.llm.agent import Agent, command_words
+from evolve.llm.desk import Desk
+from evolve.llm.prompting import Prompts
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.randomness import replicate_seed
@@ -55,6 +59,9 @@ def run(settings: Settings, arguments: list[str]) -> int:
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
+    desk = Desk.of(settings)
+    if settings.agent:
+        command_words(settings.agent)  # refused here, before anything runs
     try:
         with EngineLock(directory):
             slots = local_slots(settings.workers, arena.cores)
@@ -63,7 +70,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
                     arena = _check_same(existing.read_state(), arena, settings, directory)
             data = prepare(arena)
             with _open(directory, arena, data, settings) as archive:
-                return _search(settings, arguments, console, arena, directory, data, archive, slots)
+                return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
     except OSError as error:
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
@@ -85,23 +92,26 @@ def _search(
     data: Data,
     archive: Archive,
     slots: list[Slot],
+    desk: Desk | None,
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     operators = Operators(state.get("refused"))
-    agent = make_agent(settings, arena)
+    agent = make_agent(settings, arena, console)
+    others: list[Source] = [Inbox(directory), *([agent] if agent else [])]  # before what is always ready
+    make_trial = TrialMaker(arena, data, directory)
     evolution = Evolution(
         archive,
         make_toolbox(archive),
-        TrialMaker(arena, data, directory),
+        make_trial,
         pop=settings.pop,
         gens=settings.gens,
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=len(slots),
-        sources=[Inbox(directory), *([agent] if agent else []), operators],
+        sources=[*others, *([] if settings.llm_only else [operators])],
     )
-    _introduce(console, arena, data, directory, evolution, slots)
+    _introduce(console, arena, data, directory, evolution, slots, desk)
     if agent:
         limit = duration(settings.agent_time)
         console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
@@ -111,7 +121,22 @@ def _search(
         StopSignals(settings.max_hours) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
+        contextlib.ExitStack() as closing,
     ):
+        if desk is not None:
+            reports = arena.score == "harness"  # else nobody knows when it has taken its first step
+            writer = desk.writer(
+                archive,
+                arena,
+                len(slots),
+                state["seed"],
+                operators,
+                dry_run=DryRun(make_trial.dry, evolution.toolbox.evaluate, executor) if reports else None,
+                say=lambda text: console.print(text, markup=False, soft_wrap=True),
+                give_up=stop.give_up,
+            )
+            closing.callback(writer.close)
+            evolution.sources = [*others, writer]
         search(evolution, executor, len(slots), monitor, stop)
     refused = operators.refused + (agent.refused if agent else Counter())
     archive.write_state({**state, "refused": dict(refused)})
@@ -132,9 +157,18 @@ def _search(
     return 130 if stop.now else 0
 
 
-def make_agent(settings: Settings, arena: Arena) -> Agent | None:
-    """The coding agent that the user named. Raises UserError where there is no such program."""
-    return Agent(settings.agent, arena, seconds=settings.agent_time) if settings.agent else None
+def make_agent(settings: Settings, arena: Arena, console: Console) -> Agent | None:
+    """The coding agent that the user named. Raises UserError where it cannot be used."""
+    if settings.agent is None:
+        return None
+    return Agent(
+        settings.agent,
+        arena,
+        seconds=settings.agent_time,
+        prompts=Prompts(Path(settings.prompts) if settings.prompts else None),
+        program=Path(settings.program) if settings.program else None,
+        say=lambda text: console.print(text, markup=False, soft_wrap=True),
+    )
 
 
 def prepare(arena: Arena) -> Data:
@@ -208,12 +242,19 @@ class TrialMaker:
     directory: RunDirectory
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
+        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+
+    def dry(self, genome: str, number: int) -> Trial:
+        """A trial of a genome that is not archived, whose outcome is of no individual."""
+        return self._trial(-1, 0, genome, f"dry-{number}")
+
+    def _trial(self, individual: int, replicate: int, genome: str, folder: str) -> Trial:
         arena = self.arena
         return Trial(
-            individual=individual.id,
+            individual=individual,
             replicate=replicate,
             seed=replicate_seed(replicate),
-            source=individual.genome,
+            source=genome,
             script=arena.script,
             command=arena.command,
             preload=arena.preload,
@@ -227,7 +268,7 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
-            folder=str((self.directory.trials / f"{individual.id}-{replicate}").resolve()),
+            folder=str((self.directory.trials / folder).resolve()),
         )
 
 
@@ -238,8 +279,11 @@ def _introduce(
     directory: RunDirectory,
     evolution: Evolution,
     slots: list[Slot],
+    desk: Desk | None,
 ) -> None:
     cores = len(slots[0].cores)
+    catalogue = any(isinstance(source, Operators) for source in evolution.sources)
+    operators = f"catalogue mutation and crossover, {llm_hint()}" if catalogue else "the coding agent alone"
     seconds = evolution.evaluations_left * (arena.time_box + OVERHEAD) / len(slots)
     better = "lower" if arena.direction == "min" else "higher"
     done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
@@ -248,7 +292,7 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
-        "operators": "catalogue mutation and crossover, " + llm_hint(),
+        "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
@@ -24,10 +25,11 @@ from evolve.llm.checkout import check_out, read_change
 from evolve.llm.context import mutation_messages
 from evolve.llm.ideas import Notes, read_notes
 from evolve.llm.memory import Memory
-from evolve.llm.prompting import MAX_TOKENS, Prompts
+from evolve.llm.prompting import MAX_TOKENS, Prompts, PromptTooLong
 from evolve.llm.rejection import ReplyRejected
 from evolve.llm.tokens import estimate
 from evolve.randomness import generator
+from evolve.summary import duration
 from evolve.variation.operators import Reason
 
 if TYPE_CHECKING:
@@ -76,13 +78,15 @@ class Agent:
         *,
         seconds: float = SECONDS,
         prompts: Prompts | None = None,
-        program: Callable[[], str] = str,
+        program: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`command`: words as in a shell, `{prompt_file}` in any of them; without it, the prompt is standard input.
 
-        `program` gives the user's direction, anew for each prompt. Raises UserError where the command names no program.
+        `program` is the file of the user's direction, read anew for each prompt; `say` shows the user a line. Raises
+        UserError where the command names no program, or that file cannot be read.
         """
-        self._words = _words(command)
+        self._words = command_words(command)
         self.model = Path(self._words[0]).name
         self.refused: Counter[str] = Counter()
         self.taken = 0
@@ -91,6 +95,13 @@ class Agent:
         self._seconds = seconds
         self._prompts = prompts or Prompts()
         self._program = program
+        self._direction = ""
+        self._say = say
+        if program is not None:
+            try:
+                self._direction = program.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(f"The file {program} of --program cannot be read: {error}.") from error
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="agent")
         self._memory: Memory | None = None
         self._job: Future[Offspring] | None = None
@@ -116,7 +127,10 @@ class Agent:
         """What the agent has brought, if it has ended; then it is set to work again."""
         offspring = self._collect(evolution) if self._job is not None and self._job.done() else None
         if self._job is None and time.monotonic() >= self._rest_until:
-            self._job = self._pool.submit(self._work, self._plan(evolution))
+            try:
+                self._job = self._pool.submit(self._work, self._plan(evolution))
+            except PromptTooLong as error:
+                self._fail("prompt too long", str(error))
         return offspring
 
     def born(self, individual: Individual) -> None:
@@ -151,8 +165,10 @@ class Agent:
     def _fail(self, kind: str, reason: str) -> None:
         self.refused[f"{OPERATOR}: {kind}"] += 1
         self.last_failure = reason
-        self._rest_until = time.monotonic() + min(LONGEST_REST, SHORTEST_REST * 2**self._failures)
+        rest = min(LONGEST_REST, SHORTEST_REST * 2 ** min(self._failures, 20))
+        self._rest_until = time.monotonic() + rest
         self._failures += 1
+        self._say(f"The agent {self.model} brought nothing ({kind}), and rests {duration(rest)}: {reason}")
 
     def _plan(self, evolution: Evolution) -> _Job:
         archive = evolution.archive
@@ -161,13 +177,19 @@ class Agent:
         parent: Individual = evolution.toolbox.select(evolution.population, rng)
         intent = rng.choice(INTENTS)
         self._memory = self._memory or Memory(archive)
-        context = brief(archive, evolution.population, parent, intent, self._arena, self._program(), self._memory)
+        context = brief(archive, evolution.population, parent, intent, self._arena, self._read_program(), self._memory)
         bound = max(MAX_TOKENS, 2 * estimate(context.source))
         script = self._arena.script
         minutes = f"{self._seconds / 60:.1f}".removesuffix(".0")
         top = self._prompts.render("agent", {"script": script, "individual": f"#{parent.id}", "minutes": minutes})
         parts = [top, *(message["content"] for message in mutation_messages(self._prompts, context, bound))]
         return _Job(archive.path, script, parent, parent.genome, "\n".join(parts))
+
+    def _read_program(self) -> str:
+        if self._program is not None:
+            with contextlib.suppress(OSError, UnicodeDecodeError):  # being saved just now: what it said before stays
+                self._direction = self._program.read_text(encoding="utf-8")
+        return self._direction
 
     def _work(self, job: _Job) -> Offspring:
         """The background thread's work. Raises _Failed, ReplyRejected, UserError and OSError."""
@@ -233,7 +255,8 @@ def _why(ending: Ending, rejection: ReplyRejected, seconds: float) -> _Failed:
     return _Failed(rejection.kind, f"{rejection.reason}{tail}")
 
 
-def _words(command: str) -> list[str]:
+def command_words(command: str) -> list[str]:
+    """The words of `--agent`, its program by absolute path. Raises UserError where there is no such program."""
     try:
         words = shlex.split(command)
     except ValueError as error:

@@ -250,6 +250,19 @@ def test_a_search_with_an_agent(tmp_path: Path) -> None:
     assert all(one.fitness.measured and one.cost["seconds"] > 0 for one in written)
 
 
+def test_a_search_by_an_agent_alone_with_the_users_direction(tmp_path: Path) -> None:
+    (tmp_path / "program.md").write_text("Think of EDITED first.\n")
+    script = "grep -q 'Think of EDITED first' && echo EDITED=$(date +%N) >> train.py"
+    plan = (*PLAN[:-6], "--gens", 1, "--program", "program.md", "--llm-only")
+    done = evolve(*plan, "--agent", shlex.join(["sh", "-c", script]), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the coding agent alone" in done.stdout
+    with Archive.open(tmp_path / "run" / "archive.git") as archive:
+        assert [one.operator for one in archive.individuals.values()] == ["seed", "agent", "agent", "agent"]
+    missing = evolve(*plan[:-2], "nowhere.md", "--agent", "true", cwd=tmp_path)
+    assert missing.returncode == 2 and "nowhere.md" in missing.stderr and "Traceback" not in missing.stderr
+
+
 def test_a_search_counts_what_an_agent_failed_to_bring(tmp_path: Path) -> None:
     done = evolve(*PLAN, "--agent", command("fails"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
