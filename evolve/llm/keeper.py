@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import signal
 import sys
 
 from evolve.evaluation.process_tree import Children, become_subreaper
@@ -25,7 +26,11 @@ def main(arguments: list[str]) -> int:
     become_subreaper()  # what detaches itself from the agent stays below this process
     try:
         agent = os.posix_spawnp(
-            command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 0, prompt, os.O_RDONLY, 0)]
+            command[0],
+            command,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_OPEN, 0, prompt, os.O_RDONLY, 0)],
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores, and a shell's pipes rest on
         )
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)

@@ -208,6 +208,15 @@ def test_the_same_script_again_is_refused(evolution: Evolution, tmp_path: Path) 
         assert dict(agent.refused) == {"agent: archived": 1} and "#1" in agent.last_failure
 
 
+def test_an_agent_starts_with_the_signals_that_a_shell_expects(evolution: Evolution) -> None:
+    shell = "sh -c 'echo X = 1 >> train.py; grep SigIgn /proc/self/status | cut -f 2'"
+    with Agent(shell, TOY_ARENA) as agent:
+        offspring = bring(agent, evolution)
+    assert offspring is not None
+    ignored = int(offspring.idea, 16)
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
+
+
 @pytest.mark.parametrize("command", ["", "  ", "'open", "no-such-program-here {prompt_file}"])
 def test_a_command_that_cannot_run_is_refused_at_the_start(command: str) -> None:
     with pytest.raises(UserError, match="--agent"):
@@ -252,8 +261,8 @@ def test_a_search_with_an_agent(tmp_path: Path) -> None:
 
 def test_a_search_by_an_agent_alone_with_the_users_direction(tmp_path: Path) -> None:
     (tmp_path / "program.md").write_text("Think of EDITED first.\n")
-    script = "grep -q 'Think of EDITED first' && echo EDITED=$(date +%N) >> train.py"
-    plan = (*PLAN[:-6], "--gens", 1, "--program", "program.md", "--llm-only")
+    script = "grep -q 'Think of EDITED first' && echo EDITED=$(date +1%N) >> train.py"
+    plan = (*PLAN[:6], "--gens", 1, "--program", "program.md", "--llm-only")
     done = evolve(*plan, "--agent", shlex.join(["sh", "-c", script]), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the coding agent alone" in done.stdout
