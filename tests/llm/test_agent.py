@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import subprocess
@@ -285,7 +284,7 @@ def test_a_search_counts_what_an_agent_failed_to_bring(tmp_path: Path) -> None:
 def test_an_engine_that_ends_takes_its_agent_with_it(
     tmp_path: Path, pids: Path, scratch: Path, number: signal.Signals
 ) -> None:
-    engine = start(*PLAN, "--gens", 500, "--agent", command("sleeps"), cwd=tmp_path, **os.environ)
+    engine = start(*PLAN, "--gens", 500, "--agent", command("sleeps"), cwd=tmp_path)
     started = read_pids(pids)
     engine.send_signal(number)
     engine.communicate(timeout=60)
