@@ -17,6 +17,8 @@ from evolve.individual import Direction
 KEEP = 0.7  # chance that a constant stays the parent's
 STARTUP = 10  # measured rows before the sampler does anything but draw at random
 
+LATEST, BEST = 300, 100  # rows the estimator sees: bounds its cost, which grows with them
+
 Constants = Mapping[str, Any]
 
 
@@ -78,7 +80,7 @@ def propose(
     distributions = {name: _distribution(dimension) for name, dimension in space.items()}
     sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=rng.getrandbits(31))
     study = _quiet_study(sampler, direction)
-    study.add_trials([_trial(row, distributions, direction) for row in history])
+    study.add_trials([_trial(row, distributions, direction) for row in _seen(history, direction)])
     sampled = study.ask(distributions).params
     if around is None:
         return dict(sampled)
@@ -88,6 +90,14 @@ def propose(
     if different and not changed:
         changed = [rng.choice(different)]
     return {**proposal, **{name: sampled[name] for name in changed}}
+
+
+def _seen(history: Sequence[Row], direction: Direction) -> list[Row]:
+    """The latest rows and the best of the older ones, in their order."""
+    older, latest = history[:-LATEST], history[-LATEST:]
+    sign = 1.0 if direction is Direction.MIN else -1.0
+    measured = [(sign * row.score, index) for index, row in enumerate(older) if row.score is not None]
+    return [*(older[index] for index in sorted(index for _, index in sorted(measured)[:BEST])), *latest]
 
 
 def _quiet_study(sampler: optuna.samplers.BaseSampler, direction: Direction) -> optuna.Study:

@@ -103,6 +103,13 @@ def test_failures_are_avoided() -> None:
     assert deep < 8  # by chance: 15
 
 
+def test_the_best_of_a_long_history_is_not_forgotten() -> None:
+    old = {"RATE": 0.05, "DEPTH": 8, "DECAY": 0.01, "KIND": "b", "TIED": True}
+    new = {"RATE": 0.9, "DEPTH": 2, "DECAY": 0.4, "KIND": "a", "TIED": True}
+    history = [Row({**old, "RATE": 0.05 + 0.0001 * i}, 0.1) for i in range(40)] + [Row(new, 5.0)] * 500
+    assert sum(propose(SPACE, history, random.Random(seed))["KIND"] == "b" for seed in range(20)) > 12
+
+
 def test_raced_runs_count_as_bad() -> None:
     rng = random.Random(0)
     rows = []
