@@ -25,9 +25,11 @@ from evolve.engine import Evolution, search
 from evolve.evaluation.executors import LocalExecutor, local_slots
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome
-from evolve.run import TrialMaker, cancel, prepare, processor
+from evolve.machine import processor
+from evolve.run import TrialMaker, prepare
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
+from evolve.variation.merge_driver import install
 from tests.stub import TOY, Never, Silent, evaluate
 
 GENOME_BYTES = 25_000
@@ -74,8 +76,9 @@ def framework(folder: Path, individuals: int) -> list[tuple[str, str]]:
     directory = RunDirectory(folder)
     state = {"arena": "toy", "script": "train.py", "metric": "val_bpb", "direction": "min", "corpus": "", "seed": 1}
     archive = Archive.create(directory.archive, {**state, "time_box": toy.time_box})
+    install(directory.archive)
     archive.add(Offspring(large_genome(), (), "seed", "The seed genome", 0))
-    toolbox = make_toolbox()
+    toolbox = make_toolbox(archive)
     toolbox.register("evaluate", evaluate)
     no_data = TrialMaker(toy, prepare(toy), directory)
     evolution = Evolution(archive, toolbox, no_data, pop=8, gens=individuals // 8, seed=1)
@@ -83,7 +86,7 @@ def framework(folder: Path, individuals: int) -> list[tuple[str, str]]:
     clock = Clocked([mark for window in windows for mark in window])
     clock.marks[0] = (time.perf_counter(), cpu_seconds())
     with ThreadPoolExecutor(1) as executor:
-        search(evolution, executor, 1, clock, Never(), cancel)
+        search(evolution, executor, 1, clock, Never())
     wall = time.perf_counter() - clock.marks[0][0]
     archive.maintain(wait=True)
     archive.close()
@@ -113,7 +116,7 @@ def framework(folder: Path, individuals: int) -> list[tuple[str, str]]:
     ]
     began = time.perf_counter()
     with Archive.open(directory.archive, write=True) as archive:
-        resumed = Evolution(archive, toolbox, no_data, pop=8, gens=individuals // 8, seed=1)
+        resumed = Evolution(archive, make_toolbox(archive), no_data, pop=8, gens=individuals // 8, seed=1)
         seconds = time.perf_counter() - began
     if resumed.evaluations != evolution.evaluations:
         raise RuntimeError(f"{resumed.evaluations} evaluations after resume, {evolution.evaluations} before")
@@ -137,9 +140,8 @@ def overhead(folder: Path, trials: int, box: float) -> list[tuple[str, str]]:
     state = {"arena": cpu.name, "script": cpu.script, "metric": cpu.metric, "direction": "min", "corpus": ""}
     archive = Archive.create(directory.archive, {**state, "seed": 1, "time_box": box})
     archive.add(Offspring(cpu.seed_genome, (), "seed", "The seed genome", 0))
-    evolution = Evolution(
-        archive, make_toolbox(), TrialMaker(cpu, data, directory), pop=trials, gens=1, seed=1, max_evals=trials + 1
-    )
+    maker = TrialMaker(cpu, data, directory)
+    evolution = Evolution(archive, make_toolbox(archive), maker, pop=trials, gens=1, seed=1)
 
     class Stopwatch(Silent):
         """From the launch of a trial to its outcome in the archive, less training and scoring."""
@@ -157,12 +159,8 @@ def overhead(folder: Path, trials: int, box: float) -> list[tuple[str, str]]:
 
     watch = Stopwatch()
     slots = local_slots(None, cpu.cores)
-    executor = LocalExecutor(slots)
-    try:
-        search(evolution, executor, len(slots), watch, Never(), cancel)
-    finally:
-        executor.shutdown()
-        archive.close()
+    with archive, LocalExecutor(slots) as executor:
+        search(evolution, executor, len(slots), watch, Never())
     first, rest = watch.outside[0], watch.outside[1:]
     return [
         (f"outside the box and scoring, mean of {len(rest)} real trials", f"{sum(rest) / len(rest):.3f} s"),

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from evolve.errors import UserError
-from evolve.individual import Direction
 
 ARENAS = Path(__file__).resolve().parent.parent / "genomes"
+
+
+class Direction(enum.StrEnum):
+    """Which way the arena's metric is better."""
+
+    MIN = "min"
+    MAX = "max"
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     missing = [n for n, f in known.items() if n not in table and f.default is MISSING and f.default_factory is MISSING]
     if missing:
         raise UserError(f"{path} lacks the key '{missing[0]}'.")
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
     for key, allowed in (("direction", list(Direction)), ("score", ["harness", "printed"])):
         if key in values and values[key] not in allowed:
             raise UserError(f"{path}: {key} = '{values[key]}' must be one of {', '.join(allowed)}.")

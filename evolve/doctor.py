@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -14,10 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
-from evolve import arena as arenas
-from evolve.run import llm_hint, processor
+from evolve.machine import llm_hint, processor
 
 MERGE_TREE = (2, 38)  # the first git whose merge-tree merges without a work tree
 
@@ -34,16 +30,15 @@ class Finding:
 
 def examine() -> int:
     """Print every finding; returns 0 where nothing that is needed is missing, else 2."""
-    console = Console(highlight=False)
     missing = 0
-    for check in (_python, _torch, _device, _packages, _git, _sandbox, _endpoint, _data, _disk):
+    for check in (_python, _torch, _device, _packages, _git, _sandbox, _endpoint, _disk):
         for finding in check():
             mark = "ok" if not finding.mend else "MISSING" if finding.needed else "optional"
             missing += mark == "MISSING"
-            console.print(f"{mark:<9} {finding.name:<10} {finding.found}", markup=False, soft_wrap=True)
+            print(f"{mark:<9} {finding.name:<10} {finding.found}")
             if finding.mend:
-                console.print(f"{'':<20} -> {finding.mend}", markup=False, soft_wrap=True)
-    console.print("\nEverything that a search needs is here." if not missing else f"\n{missing} to mend.")
+                print(f"{'':<20} -> {finding.mend}")
+    print("\nEverything that a search needs is here." if not missing else f"\n{missing} to mend.")
     return 2 if missing else 0
 
 
@@ -79,7 +74,12 @@ def _device() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for requirement in importlib.metadata.requires("evolve") or []:
+    try:
+        requirements = importlib.metadata.requires("evolve") or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("evolve", "runs from its folder, not installed", "pip install -e .", needed=False)
+        return
+    for requirement in requirements:
         if "extra ==" in requirement:
             continue
         match = re.match(r"[A-Za-z0-9_.-]+", requirement)
@@ -111,20 +111,6 @@ def _sandbox() -> Iterator[Finding]:
 
 def _endpoint() -> Iterator[Finding]:
     yield Finding("endpoint", llm_hint())
-
-
-def _data() -> Iterator[Finding]:
-    for name in arenas.available():
-        arena = arenas.load(name)
-        if not arena.prepare:
-            continue
-        command = [part.format(python=sys.executable) for part in arena.prepare] + ["--check"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            found = json.loads(done.stdout.strip().splitlines()[-1])
-            yield Finding("data", f"{name}: {found['corpus']} {found['fingerprint'][:12]} in {found['data']}")
-        else:
-            yield Finding("data", f"{name}: not prepared; the first search does it")
 
 
 def _disk() -> Iterator[Finding]:

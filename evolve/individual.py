@@ -11,12 +11,7 @@ from typing import Any
 
 from deap import base
 
-
-class Direction(enum.StrEnum):
-    """Which way the arena's metric is better."""
-
-    MIN = "min"
-    MAX = "max"
+from evolve.arena import Direction
 
 
 class Status(enum.StrEnum):

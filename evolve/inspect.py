@@ -34,7 +34,7 @@ def status(run: str) -> str:
         ]
         if refused := state.get("refused"):
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
-            lines.append(f"boxes saved by recognising offspring that are not new: {text}")
+            lines.append(f"offspring refused before a box was spent on them: {text}")
         if best := survivors(individuals, 1):
             seed = archive.individuals[0]
             lines += ["", champion_line(best[0], seed, state["metric"]), "", "Lineage"]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evolve.engine import Evolution
+from evolve.evaluation import heartbeat
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Outcome, Status
 from evolve.stop import StopSignals
@@ -30,16 +28,16 @@ class Watch:
         self.evolution = evolution
         self.workers = workers
         self.stop = stop
-        self.running: dict[int, Trial] = {}
+        self.running: dict[tuple[int, int], Trial] = {}  # by individual and replicate
         self.recent: deque[tuple[Individual, Outcome]] = deque(maxlen=RECENT)
         self._busy = 0.0  # seconds of workers' time spent in this session
         self._told = 0
 
     def launched(self, trial: Trial) -> None:
-        self.running[trial.individual] = trial
+        self.running[trial.individual, trial.replicate] = trial
 
     def told(self, individual: Individual, outcome: Outcome) -> None:
-        self.running.pop(individual.id, None)
+        self.running.pop((outcome.individual, outcome.replicate), None)
         self.recent.append((individual, outcome))
         self._busy += outcome.seconds.get("total", 0.0)
         self._told += 1
@@ -64,14 +62,6 @@ class Watch:
         if best is not None and seed.fitness.measured:
             text += f"; best {best.fitness.mean:.4f} (#{best.id}), seed genome {seed.fitness.mean:.4f}"
         return text
-
-    def heartbeat(self, trial: Trial) -> dict[str, Any]:
-        """The worker's last sign of life: phase, elapsed seconds of the box, latest loss."""
-        try:
-            beat: dict[str, Any] = json.loads((Path(trial.folder) / "heartbeat").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            return {}  # not started yet, or just ended and cleared away
-        return beat
 
 
 class PlainMonitor(Watch):
@@ -125,11 +115,11 @@ class LiveMonitor(Watch):
         for name, ratio in (("id", 1), ("box", 4), ("", 3), ("loss", 2), ("idea", 12)):
             table.add_column(name, ratio=ratio, no_wrap=True, overflow="ellipsis")
         for trial in self.running.values():
-            beat = self.heartbeat(trial)
-            elapsed = min(float(beat.get("elapsed", 0.0)), trial.time_box)
-            phase = str(beat.get("phase", "waiting"))
+            beat = heartbeat.read(trial.folder)
+            elapsed = min(beat.elapsed, trial.time_box) if beat else 0.0
+            phase = beat.phase if beat else "starting"
             clock = f"{elapsed:.1f}/{trial.time_box:g} s" if phase == "training" else phase
-            loss = beat.get("loss")
+            loss = beat.loss if beat else None
             table.add_row(
                 f"#{trial.individual}",
                 ProgressBar(total=trial.time_box, completed=elapsed),

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rich.console import Console
 
 from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
+from evolve.breeding import Operators
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring
+from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
@@ -28,6 +27,7 @@ from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_line, continue_command, duration, lineage_lines
 from evolve.toolbox import make_toolbox
+from evolve.variation.merge_driver import install
 
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
@@ -80,25 +80,28 @@ def _search(
     slots: list[Slot],
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
+    state = archive.read_state()
+    operators = Operators(state.get("refused"))
     evolution = Evolution(
         archive,
-        make_toolbox(),
+        make_toolbox(archive),
         TrialMaker(arena, data, directory),
         pop=settings.pop,
         gens=settings.gens,
-        seed=archive.read_state()["seed"],
+        seed=state["seed"],
         max_evals=settings.max_evals,
+        seed_replicates=len(slots),
+        sources=[operators],
     )
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
-    with StopSignals(settings.max_hours) as stop:
-        executor = LocalExecutor(slots)
-        try:
-            with monitor_type(evolution, len(slots), stop, console) as monitor:
-                search(evolution, executor, len(slots), monitor, stop, cancel)
-        finally:
-            executor.shutdown()
-    archive.write_state({**archive.read_state(), "refused": dict(evolution.refused)})
+    with (
+        StopSignals(settings.max_hours) as stop,
+        LocalExecutor(slots) as executor,
+        monitor_type(evolution, len(slots), stop, console) as monitor,
+    ):
+        search(evolution, executor, len(slots), monitor, stop)
+    archive.write_state({**state, "refused": dict(operators.refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:
@@ -169,6 +172,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
                 "scores do not compare. The default corpus is the standard library of the running Python, so "
                 "use the Python it was started with, or start another run beside it with --fresh."
             )
+    install(directory.archive)  # so that `git merge` there does what the crossover operator does
     if not archive.individuals:
         archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
     return archive
@@ -206,23 +210,6 @@ class TrialMaker:
         )
 
 
-def cancel(trial: Trial) -> None:
-    """Ask the worker that runs a trial to give it up; it looks for this file several times a second."""
-    folder = Path(trial.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cancel").write_text("stopped by the user\n", encoding="utf-8")
-
-
-def processor() -> str:
-    """The CPU's name, as well as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def _introduce(
     console: Console,
     arena: Arena,
@@ -251,13 +238,6 @@ def _introduce(
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
 
 
-def llm_hint() -> str:
-    """Why no language model writes offspring."""
-    if os.environ.get("OPENAI_API_KEY"):
-        return "no LLM: OPENAI_API_KEY is set, but this version has no LLM operators"
-    return "no LLM: set OPENAI_API_KEY (and OPENAI_BASE_URL for a server of your own) to have one"
-
-
 def _conclude(
     console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str]
 ) -> None:
@@ -271,9 +251,23 @@ def _conclude(
         "Lineage",
         *lineage_lines(evolution.archive.lineage(best)),
         "",
+        *_progress(evolution),
+        "",
         f"Continue   {continue_command(arguments, str(directory.path), evolution.gens, finished)}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _progress(evolution: Evolution) -> list[str]:
+    """The population over the generations, in at most ten rows."""
+    rows = list(evolution.logbook)
+    step = -(-len(rows) // 10) or 1
+    shown = rows[step - 1 :: step]
+    lines = [f"  {'generation':>10} {'evaluations':>12} {'best':>8} {'mean':>8} {'worst':>8}  of the population"]
+    for row in shown:
+        figures = " ".join(f"{row[name]:>8.4f}" for name in ("best", "mean", "worst"))
+        lines.append(f"  {row['gen']:>10} {row['evaluations']:>12} {figures}")
+    return lines if shown else []

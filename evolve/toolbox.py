@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deap import base
 
+from evolve.archive.repository import Archive
 from evolve.evaluation.worker import run_trial
 from evolve.selection import survivors, tournament
 from evolve.variation.operators import catalogue_mutation, crossover
@@ -11,19 +12,26 @@ from evolve.variation.operators import catalogue_mutation, crossover
 TOURNAMENT_SIZE = 3
 
 
-def make_toolbox() -> base.Toolbox:
-    """The default operators; register another under the same name to replace one.
+def make_toolbox(archive: Archive) -> base.Toolbox:
+    """The default operators, on the genomes of an archive; register another under the same name to replace one.
 
     - `select(population, rng) -> Individual`: a parent
     - `survive(individuals, mu) -> list[Individual]`: the next population, best first
     - `mutate(parent, rng) -> Offspring`
-    - `mate(fitter, other, archive) -> Offspring`
+    - `mate(fitter, other) -> Offspring`
     - `evaluate(trial) -> Outcome`: picklable, run in a worker
     """
     toolbox = base.Toolbox()
     toolbox.register("select", tournament, size=TOURNAMENT_SIZE)
     toolbox.register("survive", survivors)
     toolbox.register("mutate", catalogue_mutation)
-    toolbox.register("mate", crossover)
+    toolbox.register(
+        "mate",
+        crossover,
+        parents=archive.parents,
+        genome_of=lambda id: archive.individuals[id].genome,
+        repository=archive.path,
+        script=archive.read_state()["script"],
+    )
     toolbox.register("evaluate", run_trial)
     return toolbox

@@ -17,6 +17,7 @@ from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
 from evolve.variation.catalogue import constants
+from evolve.variation.merge_driver import install
 
 TOY = Path(__file__).parent / "toy"
 
@@ -76,6 +77,7 @@ def evolve(
     seed: int = 1,
     workers: int = 1,
     max_evals: int | None = None,
+    seed_replicates: int = 1,
     function: Callable[[Trial], Outcome] = evaluate,
     executor: Executor | None = None,
 ) -> Evolution:
@@ -83,12 +85,22 @@ def evolve(
     toy = arena.load(str(TOY))
     directory = RunDirectory(folder)
     archive = open_archive(directory.archive, toy)
-    toolbox = make_toolbox()
+    install(archive.path)
+    toolbox = make_toolbox(archive)
     toolbox.register("evaluate", function)
     maker = TrialMaker(toy, Data("toy", "toy", ""), directory)
-    evolution = Evolution(archive, toolbox, maker, pop=pop, gens=gens, seed=seed, max_evals=max_evals)
+    evolution = Evolution(
+        archive,
+        toolbox,
+        maker,
+        pop=pop,
+        gens=gens,
+        seed=seed,
+        max_evals=max_evals,
+        seed_replicates=seed_replicates,
+    )
     with executor or ThreadPoolExecutor(workers) as pool:
-        search(evolution, pool, workers, Silent(), Never(), lambda trial: None)
+        search(evolution, pool, workers, Silent(), Never())
     archive.close()
     return evolution
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from evolve import arena
+from evolve.arena import Direction
 from evolve.errors import UserError
-from evolve.individual import Direction
 
 
 def write(folder: Path, text: str, script: bool = True) -> str:

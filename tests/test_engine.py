@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from evolve.breeding import Operators
+from evolve.engine import Evolution
 from evolve.errors import UserError
-from evolve.evaluation.trial import Trial
-from evolve.evaluation.worker import Cancelled
+from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Outcome, Status
 from tests.stub import evaluate, evolve, story
+
+
+def refused(evolution: Evolution) -> dict[str, int]:
+    (operators,) = evolution.sources
+    assert isinstance(operators, Operators)
+    return dict(operators.refused)
 
 
 def test_one_worker_and_a_deterministic_evaluator_repeat_a_search_exactly(tmp_path: Path) -> None:
@@ -20,7 +27,7 @@ def test_one_worker_and_a_deterministic_evaluator_repeat_a_search_exactly(tmp_pa
     second = evolve(tmp_path / "b", pop=4, gens=10)
     assert story(first) == story(second)
     assert [one.id for one in first.population] == [one.id for one in second.population]
-    assert first.refused == second.refused
+    assert refused(first) == refused(second)
     assert story(evolve(tmp_path / "c", pop=4, gens=10, seed=2)) != story(first)
 
 
@@ -93,6 +100,24 @@ def test_nothing_is_born_before_the_seed_genome_is_measured(tmp_path: Path) -> N
     assert mended.births == 4
 
 
+def test_the_seed_genome_is_measured_in_all_slots_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(3, timeout=30)
+    seeds: list[int] = []
+
+    def meet(trial: Trial) -> Outcome:
+        if trial.individual == 0:
+            seeds.append(trial.seed)
+            together.wait()
+        return evaluate(trial)
+
+    evolution = evolve(tmp_path, pop=3, gens=1, workers=3, seed_replicates=3, function=meet)
+    assert evolution.seed_individual.fitness.count == 3
+    assert len(set(seeds)) == 3
+    assert (evolution.births, evolution.evaluations) == (3, 6)
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=3).evaluations == 6
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=4).seed_individual.fitness.count == 4
+
+
 def test_a_cancelled_trial_is_run_again(tmp_path: Path) -> None:
     given_up: list[int] = []
 
@@ -119,6 +144,6 @@ def test_as_many_trials_run_at_once_as_there_are_workers(tmp_path: Path) -> None
 
 
 def test_operators_with_nothing_left_to_try_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evolve.engine.ATTEMPTS", 1)
+    monkeypatch.setattr("evolve.breeding.ATTEMPTS", 1)
     with pytest.raises(UserError, match="nothing left to try"):
         evolve(tmp_path, pop=8, gens=1000)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.individual import Direction, Fitness, Individual, Outcome, Status, fitness_type
+from evolve.arena import Direction
+from evolve.individual import Fitness, Individual, Outcome, Status, fitness_type
 
 scores = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.individual import Direction, Individual, fitness_type
+from evolve.arena import Direction
+from evolve.individual import Individual, fitness_type
 from evolve.selection import survivors, tournament
 
 

@@ -1,0 +1,93 @@
+"""Reading all individuals of an archive with a handful of git processes, however many there are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evolve.archive import plumbing
+from evolve.archive.objects import read_tree
+from evolve.errors import UserError
+from evolve.individual import Fitness, Individual
+from evolve.metadata import METADATA_FILE
+
+INDIVIDUALS = "refs/individuals/"
+
+
+@dataclass
+class Births:
+    """The individuals by id, and the genomes' blobs with the first individual that has each."""
+
+    individuals: dict[int, Individual]
+    genomes: dict[str, int]
+
+
+def list_refs(git_dir: Path) -> dict[str, str]:
+    """Every reference of the archive, with no individual missing before another.
+
+    A listing is not atomic: while an engine writes, a birth may be in it without the one before, and then
+    it is read again. Raises UserError where the gap stays.
+    """
+    missing = 0
+    for _ in range(3):
+        refs = plumbing.list_refs(git_dir)
+        ids = {int(name.removeprefix(INDIVIDUALS)) for name in refs if name.startswith(INDIVIDUALS)}
+        if ids == set(range(len(ids))):
+            return refs
+        missing = min(set(range(len(ids))) - ids)
+    raise UserError(
+        f"The archive {git_dir} is damaged: {INDIVIDUALS}{missing} is missing though later ones are there. "
+        "Restore it from a copy."
+    )
+
+
+def load(
+    git_dir: Path,
+    commits: Sequence[str],
+    script: str,
+    read_genome: Callable[[str], str],
+    new_fitness: Callable[[], Fitness],
+) -> Births:
+    """Read the individuals whose commits these are, in order of their ids, without genomes and outcomes.
+
+    Raises UserError where an object is missing or not what an archive has.
+    """
+    headers = [_commit_header(data) for data in plumbing.read_many(git_dir, commits)]
+    trees = [
+        {entry.name: entry.id for entry in read_tree(data)}
+        for data in plumbing.read_many(git_dir, [tree for tree, _ in headers])
+    ]
+    ids = {commit: id for id, commit in enumerate(commits)}
+    births = Births({}, {})
+    try:
+        texts = plumbing.read_many(git_dir, [tree[METADATA_FILE] for tree in trees])
+        for id, (commit, (_, parents), tree, text) in enumerate(zip(commits, headers, trees, texts, strict=True)):
+            metadata = json.loads(text)
+            births.genomes.setdefault(tree[script], id)
+            births.individuals[id] = Individual(
+                id,
+                tuple(ids[parent] for parent in parents),
+                operator=metadata["operator"],
+                idea=metadata["description"],
+                generation=metadata["generation"],
+                commit=commit,
+                read_genome=read_genome,
+                fitness=new_fitness(),
+                model=metadata["model"],
+                cost=metadata["cost"],
+            )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"The archive {git_dir} is damaged: individual {len(births.individuals)} is not what an archive "
+            f"holds ({type(error).__name__}: {error})."
+        ) from error
+    return births
+
+
+def _commit_header(data: bytes) -> tuple[str, list[str]]:
+    """The tree and the parents that a commit names."""
+    lines = data.partition(b"\n\n")[0].decode(errors="replace").splitlines()
+    parents = [line.removeprefix("parent ") for line in lines if line.startswith("parent ")]
+    return lines[0].removeprefix("tree "), parents

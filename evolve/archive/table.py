@@ -1,0 +1,57 @@
+"""The archive as flat rows, an evaluation a row, for tables and figures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from evolve.archive.repository import Archive
+from evolve.individual import Individual, Outcome
+
+SECONDS = ("startup", "training", "scoring", "total")
+_FROM_OUTCOME = (
+    "replicate",
+    "seed",
+    "score",
+    "reason",
+    "steps",
+    "tokens",
+    "parameters",
+    "peak_memory_mb",
+    "device",
+    "corpus",
+    "trusted",
+    "started",
+)
+
+
+def evaluations(archive: Archive) -> list[dict[str, Any]]:
+    """One row an evaluation in order of arrival, then one for each individual without an outcome.
+
+    All rows have the same keys. `evaluation` counts from 0; `parents` is text ("3 5"), `constants` and
+    `cost` are JSON text, times are seconds, `started` is Unix time, memory is MB. What an evaluation did
+    not measure, and everything about one that has not been, is None.
+    """
+    rows = [
+        _row(individual, outcome, evaluation) for evaluation, (individual, outcome) in enumerate(archive.in_order())
+    ]
+    return rows + [_row(individual, None, None) for individual in archive.pending()]
+
+
+def _row(individual: Individual, outcome: Outcome | None, evaluation: int | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "evaluation": evaluation,
+        "individual": individual.id,
+        "commit": individual.commit,
+        "parents": " ".join(map(str, individual.parents)),
+        "operator": individual.operator,
+        "model": individual.model,
+        "idea": individual.idea,
+        "generation": individual.generation,
+        "cost": json.dumps(individual.cost),
+        "status": outcome.status.value if outcome else None,
+    }
+    row |= {key: getattr(outcome, key) if outcome else None for key in _FROM_OUTCOME}
+    row |= {f"seconds_{key}": outcome.seconds.get(key) if outcome else None for key in SECONDS}
+    row["constants"] = json.dumps(outcome.constants) if outcome else None
+    return row

@@ -1,0 +1,82 @@
+"""Where offspring come from: sources that the engine asks in turn, and the one that needs no help."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from evolve.errors import UserError
+from evolve.individual import Individual, Offspring, Outcome
+from evolve.randomness import generator
+from evolve.variation.operators import Inapplicable, Reason
+
+if TYPE_CHECKING:
+    from evolve.engine import Evolution
+
+CROSSOVER_SHARE = 0.15
+CROSSOVER_AFTER = 10  # evaluations: before that, parents are too close for a merge to say much
+PAIRS = 12  # of parents tried for a crossover before the birth becomes a mutation
+ATTEMPTS = 500  # at a new genome, before the search is called exhausted
+
+
+class Source(Protocol):
+    """Writes offspring. All calls come from the engine's thread, and none of them may wait for anything."""
+
+    def take(self, evolution: Evolution) -> Offspring | None:
+        """An offspring whose genome is not archived yet; None where this source has none now."""
+
+    def born(self, individual: Individual) -> None:
+        """The offspring taken last is this individual in the archive now."""
+
+    def told(self, individual: Individual, outcome: Outcome) -> None:
+        """An outcome of any individual was archived and selected on."""
+
+
+class Operators:
+    """Catalogue mutation and crossover: always ready."""
+
+    def __init__(self, refused: Mapping[str, int] | None = None) -> None:
+        """`refused`: the counts of earlier engines."""
+        self.refused = Counter(refused or {})  # offspring recognised as not worth a box, by reason
+
+    def take(self, evolution: Evolution) -> Offspring:
+        """Raises UserError where no operator finds a genome that is new."""
+        birth = len(evolution.archive.individuals)
+        cross = (
+            evolution.evaluations >= CROSSOVER_AFTER
+            and generator(evolution.seed, birth, "operator").random() < CROSSOVER_SHARE
+        )
+        for attempt in range(ATTEMPTS):
+            rng = generator(evolution.seed, birth, f"offspring {attempt}")
+            try:
+                offspring = _cross(evolution, rng) if cross and attempt < PAIRS else _mutate(evolution, rng)
+            except Inapplicable as refusal:
+                self.refused[refusal.reason] += 1
+                continue
+            if evolution.archive.find(offspring.genome) is not None:
+                self.refused[Reason.ARCHIVED] += 1
+                continue
+            return offspring
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in self.refused.most_common())
+        raise UserError(
+            f"No new genome in {ATTEMPTS} attempts ({reasons}): the operators have nothing left to try. "
+            "Give the seed genome more constants with '# range:' or '# choices:'."
+        )
+
+    def born(self, individual: Individual) -> None: ...
+
+    def told(self, individual: Individual, outcome: Outcome) -> None: ...
+
+
+def _mutate(evolution: Evolution, rng: random.Random) -> Offspring:
+    parent = evolution.toolbox.select(evolution.population, rng)
+    offspring: Offspring = evolution.toolbox.mutate(parent, rng)
+    return offspring
+
+
+def _cross(evolution: Evolution, rng: random.Random) -> Offspring:
+    pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
+    offspring: Offspring = evolution.toolbox.mate(*evolution.toolbox.survive(pair, 2))
+    return offspring

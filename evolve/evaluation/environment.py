@@ -1,0 +1,66 @@
+"""The environment of a genome: built from a short list of harmless names, never by removing secrets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from evolve.evaluation.executors import Slot
+from evolve.evaluation.job import REPORT_FD
+from evolve.evaluation.trial import Trial
+
+INHERITED = (
+    *("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ", "LANG", "LANGUAGE"),
+    *("LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME"),
+)
+SOURCES = Path(__file__).resolve().parents[2]  # where `import gpt` and `import evolve` are found
+
+
+def parent_environment(trial: Trial, slot: Slot) -> dict[str, str]:
+    """What a warm parent starts with. Its forks show it in /proc/self/environ: nothing else may be in it."""
+    threads = str(len(slot.cores))
+    return {
+        **_inherited(os.environ),
+        "PYTHONPATH": _python_path(os.environ.get("PYTHONPATH", "")),
+        "PYTHONHASHSEED": "0",  # the same order of sets in every evaluation of a genome
+        # OpenMP reads this once, when it is loaded: in the warm parent.
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": "1",  # it would start its threads when imported, and lose them in a fork
+        **trial.environment,
+    }
+
+
+def genome_environment(trial: Trial, slot: Slot) -> dict[str, str]:
+    """What a genome sees: the parent's, its scratch folder as its home, and the harness's own variables."""
+    environment = {
+        **parent_environment(trial, slot),
+        "HOME": str(trial.scratch),
+        "TMPDIR": str(trial.scratch / "tmp"),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+        "GPT_SEED": str(trial.seed),
+        "GPT_BOX": str(trial.time_box),
+        "GPT_DEVICE": trial.device,
+        "GPT_THREADS": str(len(slot.cores)),
+    }
+    if trial.score == "harness":
+        environment["GPT_REPORT_FD"] = str(REPORT_FD)
+    if trial.device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    elif slot.gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = slot.gpu
+    elif "CUDA_VISIBLE_DEVICES" in os.environ:
+        environment["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
+    return environment
+
+
+def _inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[name] for name in INHERITED if name in environ}
+
+
+def _python_path(inherited: str) -> str:
+    """The sources first; then the user's own entries, absolute because a genome runs in another folder."""
+    entries = [SOURCES, *(Path(entry).absolute() for entry in inherited.split(os.pathsep) if entry)]
+    return os.pathsep.join(dict.fromkeys(map(str, entries)))

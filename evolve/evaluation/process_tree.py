@@ -1,0 +1,147 @@
+"""The processes below this one: listing, measuring and ending them all (Linux: /proc, child subreapers)."""
+
+# ruff: noqa: PTH110, PTH123, PTH208
+# Plain paths: this reads /proc four times a second for every process, on the genome's own cores.
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Iterable
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PAGE = os.sysconf("SC_PAGE_SIZE")
+LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+GONE = (FileNotFoundError, ProcessLookupError)  # what /proc says of a process that has just ended
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}, {value}): {os.strerror(number)}")
+
+
+def become_subreaper() -> None:
+    """Make orphaned descendants children of this process, however they detached themselves."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that forked it ends."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def forbid_new_privileges() -> None:
+    """No set-uid program gets its owner's rights below this process: it could not be killed then."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def descendants(root: int, skip: Collection[int] = ()) -> list[int]:
+    """Ids of all processes below `root`, zombies included, without those in `skip` and what is below them.
+
+    Processes that come and go while this reads may be missed.
+    """
+    children = _children if LISTS_CHILDREN else children_by_scan()
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        below = [pid for pid in children(queue.pop()) if pid not in skip]
+        found += below
+        queue += below
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(*GONE):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(*GONE), open(f"/proc/{pid}/task/{task}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def children_by_scan() -> Callable[[int], list[int]]:
+    """The same from every process's parent id, for a kernel without CONFIG_PROC_CHILDREN."""
+    below: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(*GONE), open(f"/proc/{name}/stat", "rb") as file:
+            # The second field, the program's name in brackets, may itself hold spaces and brackets.
+            parent = int(file.read().rpartition(b")")[2].split()[1])
+            below.setdefault(parent, []).append(int(name))
+    return lambda pid: below.get(pid, [])
+
+
+def resident_mb(pids: Iterable[int]) -> float:
+    """Sum of the processes' resident memory, MB (10^6 bytes); pages that they share count for each."""
+    pages = 0
+    for pid in pids:
+        with contextlib.suppress(*GONE), open(f"/proc/{pid}/statm") as file:
+            pages += int(file.read().split()[1])
+    return pages * PAGE / 1e6
+
+
+def proportional_mb(pids: Iterable[int]) -> float:
+    """The same with shared pages divided by the number of processes that share them; slower to read.
+
+    A process that forbids this reading (not dumpable) counts with its whole resident memory.
+    """
+    total = 0.0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                total += next((int(line.split()[1]) for line in file if line.startswith("Pss:")), 0) * 1024 / 1e6
+        except GONE:
+            continue
+        except PermissionError:
+            total += resident_mb([pid])
+    return total
+
+
+class Children:
+    """Reaps this process's children, and ends everything below it.
+
+    As a subreaper has no children exactly when it has no descendants, `end_all` knows when it is done.
+    """
+
+    def __init__(self) -> None:
+        self.exits: dict[int, tuple[int, float]] = {}  # pid -> (exit code or -signal, peak resident MB)
+
+    def reap(self) -> bool:
+        """Collect those that have ended; False where no child is left."""
+        try:
+            while True:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                if pid == 0:
+                    return True
+                self.exits[pid] = (os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024 / 1e6)
+        except ChildProcessError:
+            return False
+
+    def end_all(self) -> None:
+        """Kill and reap every descendant; returns when none is left."""
+        while self.reap():
+            freeze_and_kill(lambda: descendants(os.getpid()))
+            time.sleep(0.001)
+
+
+def freeze_and_kill(list_targets: Callable[[], list[int]]) -> None:
+    """Stop all targets before killing any, so that none can fork while the others are being killed."""
+    frozen: set[int] = set()
+    while new := set(list_targets()) - frozen:
+        for pid in new:
+            send(pid, signal.SIGSTOP)
+        frozen |= new
+    for pid in frozen:
+        send(pid, signal.SIGKILL)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -1,0 +1,94 @@
+"""One trial as plain data: what to run, with which seed, in which box, under which caps; calling it off."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evolve.errors import UserError
+
+CANCEL_FILE = "cancel"  # inside a trial's folder
+RACED = "raced"  # first word of a cancel file whose trial is to be recorded as raced
+
+
+class HarnessFault(RuntimeError):  # noqa: N818
+    """The machinery around a genome failed, not the genome: no outcome can be given for this trial."""
+
+
+class Cancelled(Exception):  # noqa: N818
+    """The trial was called off (the engine stops at once): there is no outcome to record."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluation to run: the unit of work that an executor carries to a worker, picklable.
+
+    Times are seconds, memory is MB (10^6 bytes). `folder` is the trial's own: the worker creates it and
+    removes it. Inside lie `scratch/` with the script, `heartbeat` and, when it is called off, `cancel`.
+    A non-empty `preload` runs the script in a fork of a process that has imported those modules; then
+    `command` must begin with `{python} {script}`.
+
+    Raises UserError where the fields contradict each other.
+    """
+
+    individual: int
+    replicate: int
+    seed: int
+    source: str
+    script: str  # file name, no folder
+    folder: str
+    command: tuple[str, ...] = ("{python}", "{script}")
+    preload: tuple[str, ...] = ()
+    score: str = "harness"
+    metric: str = "val_bpb"
+    time_box: float = 5.0
+    startup: float = 60.0
+    grace: float = 2.0
+    scoring: float = 60.0
+    memory_mb: int = 4000
+    output_kb: int = 256
+    environment: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.command:
+            raise UserError("An arena's command is empty: it says how a genome is run.")
+        if self.preload and self.command[:2] != ("{python}", "{script}"):
+            raise UserError(
+                "Modules can be preloaded only where the command begins with {python} {script}: "
+                f"drop `preload`, or change the command {list(self.command)}."
+            )
+        if self.score not in ("harness", "printed"):
+            raise UserError(f"score = '{self.score}' must be 'harness' or 'printed'.")
+        path = Path(self.script)
+        if path.name != self.script or self.script in ("", ".", ".."):
+            raise UserError(f"The script '{self.script}' must be a file name without a folder.")
+        if path.suffix == ".py" and path.stem in {*sys.stdlib_module_names, *self.preload}:
+            raise UserError(f"The script '{self.script}' hides the module '{path.stem}': give it another name.")
+
+    @property
+    def scratch(self) -> Path:
+        """The genome's working folder, its home, and the only place it should write to."""
+        return Path(self.folder) / "scratch"
+
+    @property
+    def overall_cap(self) -> float:
+        """Seconds that a script without a report may take from start to exit."""
+        return self.startup + self.time_box + self.grace + self.scoring
+
+
+def cancel(folder: str | os.PathLike[str], why: str) -> bool:
+    """Call off the trial that runs in `folder`; False where none does.
+
+    `why` beginning with the word `raced` gives an outcome with that reason; anything else gives none
+    (`run_trial` raises Cancelled).
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        return False
+    draft = place / f"{CANCEL_FILE}.draft"
+    draft.write_text(why, encoding="utf-8")
+    draft.replace(place / CANCEL_FILE)
+    return True

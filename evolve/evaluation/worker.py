@@ -1,0 +1,205 @@
+"""The worker's side of one trial: its folder, its process, its deadlines, and what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from evolve.evaluation import classify, heartbeat
+from evolve.evaluation.deadlines import deadline
+from evolve.evaluation.environment import genome_environment, parent_environment
+from evolve.evaluation.executors import Slot, current_slot, require_linux, stop_requested
+from evolve.evaluation.job import Job
+from evolve.evaluation.launcher import Exit, Supervised, WarmParents
+from evolve.evaluation.output import Output
+from evolve.evaluation.report import Report
+from evolve.evaluation.trial import CANCEL_FILE, RACED, Cancelled, HarnessFault, Trial
+from evolve.individual import Outcome, Status
+
+POLL = 0.1  # seconds between looks at the deadline and the cancel file
+BEAT = 0.25  # seconds between heartbeats
+KILL_CAP = 5.0  # seconds that a supervisor has to end its tree, before it is itself killed
+FAULT_CAP = 30.0  # seconds after which a tree that does not end is the harness's fault
+READ_SIZE = 64 * 1024  # bytes: what a pipe holds
+warm_parents = WarmParents()
+
+
+def run_trial(trial: Trial) -> Outcome:
+    """Run one trial in the calling thread's slot and tell how it ended.
+
+    Nothing that a genome does raises here. Raises Cancelled where the trial was called off without an
+    outcome, UserError where the arena cannot be run, and HarnessFault or OSError where the harness fails.
+    """
+    require_linux()
+    folder = Path(trial.folder)
+    _remove(folder)  # of an engine that was killed
+    try:
+        (trial.scratch / "tmp").mkdir(parents=True)
+        # A text that UTF-8 cannot write is left to Python to refuse: the genome's error, not the harness's.
+        (trial.scratch / trial.script).write_bytes(trial.source.encode("utf-8", errors="surrogatepass"))
+        with _pipe() as output, _pipe() as report:
+            run = _Run(trial, output, report if trial.score == "harness" else None)
+            return classify.outcome(trial, run.watch())
+    finally:
+        _remove(folder)
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[list[int]]:
+    """Both ends of a pipe, [reading, writing], of which those still in the list are closed at the end."""
+    ends = list(os.pipe())
+    os.set_blocking(ends[0], False)
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+class _Run:
+    """A genome that is running: its pipes, its supervisor, and what was decided about it."""
+
+    def __init__(self, trial: Trial, output: list[int], report: list[int] | None) -> None:
+        self._trial = trial
+        self._folder = Path(trial.folder)
+        self._output = Output(trial.output_kb * 1000)
+        self._report = Report(trial.metric)
+        self._readers: dict[int, Callable[[bytes], None]] = {output[0]: self._output.feed}
+        if report is not None:
+            self._readers[report[0]] = lambda data: self._report.feed(data, time.monotonic())
+        self._genome = _launch(trial, current_slot(), output[1], None if report is None else report[1])
+        for ends in (output, report or []):
+            while len(ends) > 1:  # the genome's tree now holds the only writing ends
+                os.close(ends.pop())
+        self._unix, self._started = time.time(), time.monotonic()
+        self._exit: Exit | None = None
+        self._over = False
+        self._stop: tuple[Status, str] | None = None
+        self._cancelled = ""
+        self._killed: float | None = None  # when its end was asked for
+        self._next_look = self._next_beat = self._started
+
+    def watch(self) -> classify.Ending:
+        """Follow the genome to its end. Raises Cancelled and HarnessFault; its tree is dead in any case."""
+        with contextlib.closing(self._genome), selectors.DefaultSelector() as selector:
+            for fd in self._readers:
+                selector.register(fd, selectors.EVENT_READ)
+            selector.register(self._genome.control, selectors.EVENT_READ)
+            while not self._over:
+                # Taken before reading, so that a deadline has passed only where nothing written before
+                # it is still unread, however long this thread had to wait for its turn.
+                now = time.monotonic()
+                for key, _ in selector.select(POLL):
+                    if key.fileobj is self._genome.control:
+                        self._exit, self._over = self._genome.read_exit(), True
+                    elif not self._read(key.fd):
+                        selector.unregister(key.fd)
+                if now >= self._next_look:
+                    self._next_look = now + POLL
+                    self._look(now)
+            ended = time.monotonic()
+            for fd in self._readers:
+                while self._read(fd):
+                    pass
+        if self._cancelled:
+            raise Cancelled(self._cancelled)
+        return classify.Ending(self._report, self._output, self._stop, self._exit, self._unix, self._started, ended)
+
+    def _read(self, fd: int) -> bool:
+        """Take in what a pipe holds, at most READ_SIZE; False where there is nothing (more)."""
+        try:
+            data = os.read(fd, READ_SIZE)
+        except BlockingIOError:
+            return False
+        self._readers[fd](data)
+        return bool(data)
+
+    def _look(self, now: float) -> None:
+        """Beat, and end the genome where it is time to."""
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT
+            self._beat(now)
+        if self._killed is None:
+            if self._must_end(now):
+                self._killed = now
+                self._genome.kill()
+        elif now > self._killed + FAULT_CAP:
+            raise HarnessFault(f"process {self._genome.genome} and what it started could not be ended")
+        elif now > self._killed + KILL_CAP:
+            self._genome.kill_supervisor()
+
+    def _must_end(self, now: float) -> bool:
+        if self._report.violation or self._report.malformed:
+            return True
+        why = self._why_cancelled()
+        if why.startswith(RACED):
+            self._stop = (Status.RACED, why.removeprefix(RACED).lstrip(": ") or "stopped early")
+        elif why:
+            self._cancelled = why
+        else:
+            until, reason = deadline(self._trial, self._report, self._started)
+            if now < until:
+                return False
+            self._stop = (Status.TIMED_OUT, reason)
+        return True
+
+    def _why_cancelled(self) -> str:
+        if stop_requested():
+            return "the executor was shut down"
+        try:
+            return (self._folder / CANCEL_FILE).read_text(encoding="utf-8", errors="replace") or "called off"
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return ""
+
+    def _beat(self, now: float) -> None:
+        opened = self._report.opened
+        closed = now if self._report.closed is None else self._report.closed
+        heartbeat.write(
+            self._folder,
+            heartbeat.Heartbeat(
+                phase=self._report.phase.value,
+                started=self._unix,
+                opened=None if opened is None else self._unix + opened - self._started,
+                elapsed=0.0 if opened is None else max(0.0, closed - opened),
+                progress=self._report.progress,
+                loss=self._report.loss,
+                curve=self._report.curve,
+                pid=self._genome.genome,
+            ),
+        )
+
+
+def _launch(trial: Trial, slot: Slot, output: int, report: int | None) -> Supervised:
+    script = str(trial.scratch / trial.script)
+    words = {"{python}": sys.executable, "{script}": script}
+    argv = [words.get(word, word) for word in trial.command]
+    job = Job(
+        argv=argv[1:] if trial.preload else argv,
+        script=script if trial.preload else None,
+        scratch=str(trial.scratch),
+        environment=genome_environment(trial, slot),
+        cores=list(slot.cores),
+        memory_mb=trial.memory_mb,
+    )
+    return warm_parents.launch(trial.preload, parent_environment(trial, slot), job, output, report)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a trial's folder, whatever the genome made of it. Raises HarnessFault where that fails."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        # Unreadable or very deep folders: the system's own tools know how.
+        subprocess.run(["chmod", "-R", "u+rwx", str(folder)], capture_output=True, check=False)
+        done = subprocess.run(["rm", "-rf", str(folder)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise HarnessFault(f"{folder} cannot be removed: {done.stderr.strip()}") from None

@@ -1,0 +1,1 @@
+"""Language models as operators: prompts out, edits in, and what they cost."""

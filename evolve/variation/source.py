@@ -1,0 +1,49 @@
+"""Python source as text: its lines as Python counts them, whether it parses, whether it compiles."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+class Unparsable(ValueError):  # noqa: N818 - a state of the text, said as such
+    """The text is not Python source that this interpreter can parse; the message says why."""
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Lines with their ends, as Python's tokenizer counts them: only \n, \r\n and \r end a line."""
+    return _LINE.findall(text)
+
+
+def normalise(text: str) -> str:
+    r"""A genome's text as it is archived: \n line ends, one newline at the end, no byte order mark."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.endswith("\n") or not text else text + "\n"
+
+
+def syntax_tree(source: str) -> ast.Module:
+    """`ast.parse` without warnings. Raises Unparsable for everything that `ast.parse` may raise."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in a genome is not the user's concern
+            return ast.parse(source)
+    except SyntaxError as error:
+        raise Unparsable(f"line {error.lineno or '?'}: {error.msg}") from error
+    except ValueError as error:  # null bytes, lone surrogates
+        raise Unparsable(str(error)) from error
+    except (RecursionError, MemoryError) as error:
+        raise Unparsable("nested too deeply") from error
+
+
+def compiles(source: str) -> bool:
+    """Whether Python accepts the source: some errors, a stray `return` for one, show only here."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(source, "<genome>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

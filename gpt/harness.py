@@ -1,0 +1,71 @@
+"""What the environment asks of a run: the GPT_* variables, read once and checked."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from gpt.errors import UserError
+
+DEFAULT_BOX = 5.0  # seconds
+DEFAULT_SEQUENCE_LENGTH = 128  # tokens
+
+T = TypeVar("T", int, float)
+
+
+@dataclass(frozen=True)
+class Harness:
+    """One run's settings; `None`: the default corpus, the best device, torch's own threads."""
+
+    data: Path | None = None
+    seed: int = 0
+    box: float = DEFAULT_BOX
+    sequence_length: int = DEFAULT_SEQUENCE_LENGTH
+    device: str | None = None
+    threads: int | None = None
+    report_fd: int | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Harness:
+        """Read the GPT_* variables; raises UserError with the variable's name where one is wrong."""
+        device = environment.get("GPT_DEVICE") or None
+        if device not in (None, "cpu", "cuda"):
+            raise UserError(f"GPT_DEVICE='{device}' must be 'cpu' or 'cuda'.")
+        data = environment.get("GPT_DATA")
+        return cls(
+            data=Path(data) if data else None,
+            seed=_number(environment, "GPT_SEED", int, 0, low=0),
+            box=_number(environment, "GPT_BOX", float, DEFAULT_BOX, low=0.001),
+            sequence_length=_number(environment, "GPT_SEQUENCE_LENGTH", int, DEFAULT_SEQUENCE_LENGTH, low=2),
+            device=device,
+            threads=_number(environment, "GPT_THREADS", int, 0, low=1) or None,
+            report_fd=_optional_descriptor(environment),
+        )
+
+
+def _number(environment: Mapping[str, str], name: str, kind: Callable[[str], T], default: T, *, low: T) -> T:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        value = kind(text)
+    except ValueError:
+        raise UserError(f"{name}='{text}' must be a number.") from None
+    if not math.isfinite(value) or value < low:
+        raise UserError(f"{name}={text} must be a finite number, at least {low}.")
+    return value
+
+
+def _optional_descriptor(environment: Mapping[str, str]) -> int | None:
+    descriptor = _number(environment, "GPT_REPORT_FD", int, -1, low=0)
+    if descriptor < 0:
+        return None
+    try:
+        os.fstat(descriptor)
+    except OSError as error:
+        raise UserError(f"GPT_REPORT_FD={descriptor} is not an open file descriptor.") from error
+    return descriptor

@@ -1,0 +1,219 @@
+"""One run of a genome: what `gpt.start()` returns."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from typing import NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gpt import summary
+from gpt.batches import Rows, validation_rows
+from gpt.clock import Clock
+from gpt.errors import ContractError, UserError
+from gpt.harness import Harness
+from gpt.prepared import Prepared
+from gpt.report import Report
+from gpt.scoring import bits_per_byte
+
+CURVE_POINTS = 64  # at most, in one box
+PRINTED_POINTS = 8  # of them, when the genome runs by hand
+VALIDATION_TOKENS = 32768
+VIOLATION = 3  # the exit code of a run that broke the contract
+
+_started: list[Run] = []
+
+
+class Run:
+    """Data, clock and score of one time box.
+
+    Attributes: `device` (torch.device), `seed`, `vocab_size`, `sequence_length` (tokens), `box` (seconds).
+    """
+
+    def __init__(self, harness: Harness, corpus: Prepared, device: torch.device) -> None:
+        self.device = device
+        self.seed = harness.seed
+        self.box = harness.box
+        self.sequence_length = harness.sequence_length
+        self.vocab_size = corpus.meta.vocab_size
+        self._corpus = corpus
+        self._clock = Clock(harness.box)
+        self._report = Report(harness.report_fd)
+        self._started_at = time.monotonic()
+        self._rows = Rows(corpus.train, self.sequence_length, self.seed)
+        self._steps = 0
+        self._tokens = 0
+        self._next_point = 0
+        self._next_printed = 0
+        self._report.send("start", device=str(device), corpus=corpus.meta.fingerprint)
+
+    @property
+    def progress(self) -> float:
+        """How much of the box is over, 0..1."""
+        return self._clock.progress
+
+    def batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets until the box is over: both (batch_size, T) int64 on the run's device.
+
+        The first batch of the run starts the clock; a second call goes on with the same clock and the
+        same stream of rows. Raises ValueError for a batch size below 1, RuntimeError after `finish`.
+        """
+        self._check_size(batch_size)
+        return self._batches(batch_size)
+
+    def _batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._clock.closed:
+            raise RuntimeError("The run is finished: there are no more batches.")
+        if not self._clock.opened:
+            self._synchronize()  # what was queued before the box must not run inside it
+            self._clock.open()
+            self._report.send("open")
+        behind: torch.Event | None = None
+        while not self._clock.over:
+            x, y = self._rows.draw(batch_size)
+            self._steps += 1
+            self._tokens += x.numel()
+            yield x.to(self.device), y.to(self.device)
+            if self.device.type == "cuda":
+                # The host runs ahead of the GPU; more than one step ahead, the clock would mean nothing.
+                if behind is not None:
+                    behind.synchronize()
+                behind = torch.Event(self.device)
+                behind.record()
+
+    def warmup_batch(self, batch_size: int) -> tuple[Tensor, Tensor]:
+        """Random tokens, shaped like a batch, to compile with. Raises RuntimeError once the clock runs."""
+        self._check_size(batch_size)
+        if self._clock.opened:
+            raise RuntimeError("The clock runs: warm-up batches are for the time before the first batch.")
+        generator = torch.Generator().manual_seed(self.seed)
+        shape = (2, batch_size, self.sequence_length)
+        x, y = torch.randint(self.vocab_size, shape, generator=generator).to(self.device)
+        return x, y
+
+    def log(self, loss: Tensor | float) -> None:
+        """One point of the learning curve, in nats a token. Costs nothing unless a point is due.
+
+        Raises FloatingPointError where a due loss is not finite, RuntimeError before the first batch.
+        """
+        if not self._clock.opened:
+            raise RuntimeError("There is no loss to log before the first batch.")
+        progress = self.progress
+        due = int(progress * (CURVE_POINTS - 1))
+        if due < self._next_point:
+            return
+        self._next_point = due + 1
+        value = float(loss.detach() if isinstance(loss, Tensor) else loss)
+        if not math.isfinite(value):
+            raise FloatingPointError(f"The training loss is {value} at step {self._steps}, {progress:.0%} of the box.")
+        self._report.send("point", progress=progress, loss=value, step=self._steps)
+        if not self._report.connected and due >= self._next_printed:
+            self._next_printed = due + CURVE_POINTS // PRINTED_POINTS
+            print(f"step {self._steps:>6}  {progress:>4.0%} of {self.box:g} s  loss {value:.4f}", flush=True)
+
+    def finish(self, model: nn.Module) -> None:
+        """Stop the clock, score the model and print the summary. Ends the process (3) on a broken contract.
+
+        Raises RuntimeError when called twice or before any batch, FloatingPointError where the model's
+        logits are not finite.
+        """
+        if not self._clock.opened:
+            raise RuntimeError("There is nothing to finish: no batch was asked for.")
+        self._synchronize()
+        self._clock.close()
+        seconds = self._clock.elapsed
+        self._report.send("close", training_seconds=seconds, steps=self._steps, tokens=self._tokens)
+        opened = time.monotonic()
+        rows = validation_rows(self._corpus.validation, self.sequence_length, VALIDATION_TOKENS)
+        token_bytes = torch.from_numpy(self._corpus.token_bytes.astype(np.int64))
+        try:
+            score = bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed)
+        except ContractError as violation:
+            self._end_violated(violation)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        constants = summary.constants(sys.modules["__main__"])
+        memory = summary.peak_memory_mb(self.device)
+        self._report.send(
+            "result",
+            val_bpb=score,
+            scoring_seconds=time.monotonic() - opened,
+            parameters=parameters,
+            peak_memory_mb=memory,
+            constants=constants,
+        )
+        figures = summary.Summary(
+            val_bpb=score,
+            training_seconds=seconds,
+            total_seconds=time.monotonic() - self._started_at,
+            peak_memory_mb=memory,
+            mfu_percent=summary.mfu_percent(self.device, parameters, self._tokens, seconds),
+            tokens=self._tokens,
+            steps=self._steps,
+            parameters=parameters,
+            depth=constants.get("DEPTH"),
+        )
+        print(figures, flush=True)
+
+    def _end_violated(self, violation: ContractError) -> NoReturn:
+        self._report.send("violation", reason=str(violation))
+        print(f"Contract broken: {violation}", file=sys.stderr, flush=True)
+        sys.exit(VIOLATION)
+
+    def _synchronize(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    @staticmethod
+    def _check_size(batch_size: int) -> None:
+        if batch_size < 1:
+            raise ValueError(f"A batch of {batch_size} rows is none: the batch size must be at least 1.")
+
+
+def start_run() -> Run:
+    """The run that the GPT_* variables describe; without them, a box on the default corpus.
+
+    A mistake in the variables ends the process with a sentence and code 2.
+    """
+    if _started:
+        raise RuntimeError("gpt.start() was called before: a process trains one box.")
+    try:
+        harness = Harness.from_environment()
+        device = _device(harness.device)
+        corpus = Prepared(harness.data) if harness.data else _default_corpus()
+    except UserError as error:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(2)
+    # A program that the genome starts must not write to the report by mistake.
+    os.environ.pop("GPT_REPORT_FD", None)
+    if harness.threads:
+        torch.set_num_threads(harness.threads)
+    random.seed(harness.seed)
+    np.random.seed(harness.seed % 2**32)
+    torch.manual_seed(harness.seed)
+    run = Run(harness, corpus, device)
+    _started.append(run)
+    if harness.report_fd is None:
+        meta = corpus.meta
+        print(f"{meta.corpus} ({meta.fingerprint}), {run.box:g} s on {device}, seed {run.seed}", flush=True)
+    return run
+
+
+def _device(wanted: str | None) -> torch.device:
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise UserError("GPT_DEVICE=cuda, but torch finds no CUDA device here. Use GPT_DEVICE=cpu.")
+    return torch.device(wanted or ("cuda" if there else "cpu"))
+
+
+def _default_corpus() -> Prepared:
+    from gpt.corpus import standard_library  # a prepared corpus needs none of it
+    from gpt.prepare import prepare
+
+    return prepare(standard_library())

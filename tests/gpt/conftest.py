@@ -1,0 +1,94 @@
+"""Prepared corpora, and runs with a report that can be read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gpt import corpus as corpora
+from gpt.harness import Harness
+from gpt.prepare import prepare
+from gpt.prepared import Prepared
+from gpt.run import Run
+from tests.gpt.text import write_corpus
+
+Event = dict[str, Any]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of this test's own."""
+    monkeypatch.setenv("EVOLVE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A small corpus, really prepared, with 300 tokens."""
+    root = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVOLVE_CACHE", str(root / "cache"))
+        return prepare(corpora.folder(write_corpus(root / "text")), vocab_size=300)
+
+
+@dataclass
+class Watched:
+    """A run in this process, and the events that it has reported so far."""
+
+    run: Run
+    reader: int
+
+    def events(self) -> list[Event]:
+        os.set_blocking(self.reader, False)
+        try:
+            data = os.read(self.reader, 1 << 20)
+        except BlockingIOError:
+            return []
+        return [json.loads(line) for line in data.decode().splitlines()]
+
+
+@pytest.fixture
+def watch(small: Prepared) -> Iterator[Callable[..., Watched]]:
+    """Makes runs on the small corpus: `watch(box=..., seed=...)`."""
+    ends: list[int] = []
+
+    def make(box: float = 0.2, seed: int = 0) -> Watched:
+        reader, writer = os.pipe()
+        ends.extend((reader, writer))
+        harness = Harness(box=box, seed=seed, sequence_length=16, report_fd=writer)
+        return Watched(Run(harness, small, torch.device("cpu")), reader)
+
+    yield make
+    for end in ends:
+        os.close(end)
+
+
+@pytest.fixture
+def run_script(small: Prepared) -> Callable[..., tuple[subprocess.CompletedProcess[str], list[Event]]]:
+    """Runs a script as the evaluation does, in its own process with a report pipe."""
+
+    def run(script: Path, **environment: str) -> tuple[subprocess.CompletedProcess[str], list[Event]]:
+        reader, writer = os.pipe()
+        variables = {"GPT_DATA": str(small.folder), "GPT_BOX": "0.3", "GPT_THREADS": "1", "GPT_DEVICE": "cpu"}
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            env={**os.environ, **variables, "GPT_REPORT_FD": str(writer), **environment},
+            pass_fds=[writer],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        os.close(writer)
+        with os.fdopen(reader) as lines:
+            return done, [json.loads(line) for line in lines]
+
+    return run
