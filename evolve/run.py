@@ -17,7 +17,7 @@ from evolve.breeding import Operators
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
-from evolve.evaluation.trial import Trial
+from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.individual import Individual, Offspring
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
@@ -51,22 +51,25 @@ def run(settings: Settings, arguments: list[str]) -> int:
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
-    with EngineLock(directory):
-        slots = local_slots(settings.workers, arena.cores)
-        state = directory.archive.exists() and Archive.open(directory.archive).read_state()
-        if state:
-            arena = _check_same(state, arena, settings, directory)
-        data = prepare(arena)
-        archive = _open(directory, arena, data, settings)
-        try:
-            return _search(settings, arguments, console, arena, directory, data, archive, slots)
-        except OSError as error:
-            raise UserError(
-                f"The archive {directory.archive} could not be written: {error.strerror or error}. What was "
-                "evaluated before is safe. Free some space or mend the disk, then run the same command again."
-            ) from error
-        finally:
-            archive.close()
+    try:
+        with EngineLock(directory):
+            slots = local_slots(settings.workers, arena.cores)
+            if directory.archive.exists():
+                with Archive.open(directory.archive) as existing:
+                    arena = _check_same(existing.read_state(), arena, settings, directory)
+            data = prepare(arena)
+            with _open(directory, arena, data, settings) as archive:
+                return _search(settings, arguments, console, arena, directory, data, archive, slots)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
+            "evaluated before is safe. Free some space or mend the disk, then run the same command again."
+        ) from error
+    except HarnessFault as fault:
+        raise UserError(
+            f"A trial could not be ended or cleared away: {fault}. What was evaluated before is safe; "
+            "see to that process or folder, then run the same command again."
+        ) from fault
 
 
 def _search(

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from evolve.archive.files import ArchiveWriteError, write_error, write_then_rename
+from evolve.archive.files import write_error, write_then_rename
 
 FILE_MODE = "100644"
 FOLDER_MODE = "40000"
@@ -87,7 +87,7 @@ class Objects:
 
     def remove_temporary_files(self) -> None:
         """Remove what a killed writer left half-written."""
-        for path in self._folder.glob(f"{TEMPORARY_PREFIX}*"):
+        for path in self._folder.glob(f"??/{TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
 
     def _store(self, kind: str, data: bytes, name: str) -> str:
@@ -98,19 +98,24 @@ class Objects:
             return id
         # The fastest level: packing compresses again, and better.
         compressed = zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1)
-        temporary = self._folder / f"{TEMPORARY_PREFIX}{id}"
-        try:
+        # In the object's own folder: packing removes folders that it emptied, but not one with this in it.
+        temporary = target.with_name(TEMPORARY_PREFIX + id)
+        while True:
             try:
                 write_then_rename(temporary, target, compressed, mode=0o444)
-            except FileNotFoundError:  # the first object of its folder, or packing emptied and removed it
-                target.parent.mkdir(exist_ok=True)
-                write_then_rename(temporary, target, compressed, mode=0o444)
-        except ArchiveWriteError:
-            raise
-        except OSError as error:
-            raise write_error(error, target) from error
+                break
+            except FileNotFoundError:
+                self._make_folder(target.parent)
+            except FileExistsError as error:
+                raise write_error(error, temporary) from error
         self._written.append((id, name))
         return id
+
+    def _make_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(error, folder) from error
 
 
 def remove_pack_leftovers(git_dir: Path) -> None:

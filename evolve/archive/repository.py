@@ -354,7 +354,7 @@ def _check_state(state: Mapping[str, Any]) -> None:
 
 
 def _write_state(writer: objects.Objects, names: refs.Refs, state: Mapping[str, Any]) -> None:
-    text = json.dumps({"format": FORMAT, **state}, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps({**state, "format": FORMAT}, indent=1, ensure_ascii=False) + "\n"
     blob = writer.blob(text.encode("utf-8", "replace"), STATE)
     tree = writer.tree([objects.Entry(objects.FILE_MODE, "state.json", blob)], STATE)
     head = names.get(STATE)

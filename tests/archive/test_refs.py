@@ -1,0 +1,93 @@
+"""References written beside git's own programs."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from evolve.archive import Archive, ArchiveWriteError, plumbing, refs
+from evolve.archive.objects import Objects
+from evolve.archive.refs import Refs, remove_stale_locks
+from tests.archive.filling import git
+
+
+@pytest.fixture
+def path(archive: Archive) -> Path:
+    return archive.path
+
+
+def commits(path: Path, count: int) -> list[str]:
+    objects = Objects(path)
+    return [objects.commit(objects.tree([], ""), [], f"Commit {k}") for k in range(count)]
+
+
+def test_written_references_are_git_references(path: Path) -> None:
+    one, two = commits(path, 2)
+    names = Refs(path, {})
+    names.write("refs/heads/deep/er/branch", one)
+    names.write("refs/heads/other", one)
+    names.write("refs/heads/other", two)
+    assert git(path, "rev-parse", "refs/heads/deep/er/branch", "other").split() == [one, two]
+    assert names.under("refs/heads/") == {"deep/er/branch": one, "other": two}
+
+
+def test_an_unchanged_reference_is_not_written(path: Path) -> None:
+    (one,) = commits(path, 1)
+    names = Refs(path, {})
+    names.write("refs/heads/a", one)
+    before = (path / "refs/heads/a").stat().st_ino
+    names.write("refs/heads/a", one)
+    assert (path / "refs/heads/a").stat().st_ino == before
+
+
+def test_deletion_reaches_packed_references(path: Path) -> None:
+    (one,) = commits(path, 1)
+    names = Refs(path, {})
+    names.write("refs/heads/a", one)
+    names.write("refs/heads/b", one)
+    git(path, "pack-refs", "--all")
+    names.delete(["refs/heads/a"])
+    assert git(path, "for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/b"
+    assert names.get("refs/heads/a") is None
+
+
+def test_a_lock_is_waited_for(path: Path) -> None:
+    (one,) = commits(path, 1)
+    lock = path / "refs/heads/a.lock"
+    lock.touch()
+    timer = threading.Timer(0.1, lock.unlink)
+    timer.start()
+    Refs(path, {}).write("refs/heads/a", one)
+    timer.join()
+    assert git(path, "rev-parse", "a") == one
+
+
+def test_a_lock_that_stays_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refs, "LOCK_WAIT", 0.01)
+    (one,) = commits(path, 1)
+    names = Refs(path, {})
+    lock = path / "refs/heads/a.lock"
+    lock.touch()
+    with pytest.raises(ArchiveWriteError, match=r"heads/a\.lock"):
+        names.write("refs/heads/a", one)
+    assert names.get("refs/heads/a") is None
+    remove_stale_locks(path)
+    names.write("refs/heads/a", one)
+    assert git(path, "rev-parse", "a") == one
+
+
+def test_writing_while_git_packs_loses_nothing(path: Path) -> None:
+    stop = path / "stop"
+    script = f"until [ -e '{stop}' ]; do git --git-dir='{path}' pack-refs --all; done"
+    names = Refs(path, plumbing.list_refs(path))
+    made = commits(path, 150)
+    with subprocess.Popen(["sh", "-c", script], stderr=subprocess.DEVNULL):
+        for k, commit in enumerate(made):
+            names.write(f"refs/individuals/{k}", commit)
+            names.write("refs/heads/champion", commit)
+            names.write(f"refs/heads/elite/{k % 3}", commit)
+        stop.touch()
+    assert plumbing.list_refs(path) == {f"refs/{name}": id for name, id in names.under("refs/").items()}
