@@ -78,5 +78,5 @@ def _mutate(evolution: Evolution, rng: random.Random) -> Offspring:
 
 def _cross(evolution: Evolution, rng: random.Random) -> Offspring:
     pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
-    offspring: Offspring = evolution.toolbox.mate(*evolution.toolbox.survive(pair, 2))
+    offspring: Offspring = evolution.toolbox.mate(*sorted(pair, key=evolution.population.index))
     return offspring

@@ -39,21 +39,21 @@ def replicate_candidates(
     of MANY_CHILDREN or more that survives on a single run). Nobody is run more than `most_runs` times.
     """
     ranked = posterior.ranked()
-    estimates = {key: posterior.estimate(key) for key in ranked}
+    value = {key: posterior.value(key) for key in ranked}
     single = posterior.noise.sd
     candidates = []
     for rank, key in enumerate(ranked):
-        runs = estimates[key].runs
+        runs = posterior.runs(key)
         if runs >= most_runs:
             continue
         saved = 1 / math.sqrt(runs) - 1 / math.sqrt(runs + 1)
         claims: list[tuple[float, str]] = []
         rivals = [ranked[1]] if rank == 0 and len(ranked) > 1 else ranked[:1]
         if rank < mu and rivals[0] != key:
-            claims.append((2.0 * _doubt(estimates[key].value - estimates[rivals[0]].value, single, runs), "champion"))
+            claims.append((2.0 * _doubt(value[key] - value[rivals[0]], single, runs), "champion"))
         if len(ranked) > mu:
-            cut = 0.5 * (estimates[ranked[mu - 1]].value + estimates[ranked[mu]].value)
-            claims.append((_doubt(estimates[key].value - cut, single, runs), "survivor cut"))
+            cut = 0.5 * (value[ranked[mu - 1]] + value[ranked[mu]])
+            claims.append((_doubt(value[key] - cut, single, runs), "survivor cut"))
         if rank < mu and runs == 1 and children.get(key, 0) >= MANY_CHILDREN:
             claims.append((0.5 * math.log2(children[key]) / 2, "parent of many"))
         doubt, reason = max(claims, default=(0.0, ""))

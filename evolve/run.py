@@ -14,7 +14,7 @@ from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators
-from evolve.engine import Evolution, search
+from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
@@ -25,10 +25,11 @@ from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
 from evolve.stop import StopSignals
-from evolve.summary import champion_line, continue_command, duration, lineage_lines
+from evolve.summary import champion_lines, continue_command, duration, lineage_lines
 from evolve.toolbox import make_toolbox
 from evolve.variation.merge_driver import install
 
+SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -87,15 +88,18 @@ def _search(
     operators = Operators(state.get("refused"))
     evolution = Evolution(
         archive,
-        make_toolbox(archive),
+        make_toolbox(archive, settings.selection),
         TrialMaker(arena, data, directory),
         pop=settings.pop,
         gens=settings.gens,
         seed=state["seed"],
         max_evals=settings.max_evals,
-        seed_replicates=len(slots),
+        seed_replicates=max(SEED_REPLICATES, len(slots)),
         sources=[operators],
+        replicate_share=0.0 if settings.selection == "plain" else REPLICATE_SHARE,
+        confirm=settings.confirm,
     )
+    archive.write_state({**state, "pop": settings.pop})
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
@@ -104,7 +108,7 @@ def _search(
         monitor_type(evolution, len(slots), stop, console) as monitor,
     ):
         search(evolution, executor, len(slots), monitor, stop)
-    archive.write_state({**state, "refused": dict(operators.refused)})
+    archive.write_state({**archive.read_state(), "refused": dict(operators.refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:
@@ -135,6 +139,16 @@ def prepare(arena: Arena) -> Data:
     return Data(last["corpus"], last["fingerprint"], last["data"])
 
 
+def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
+    """Raises UserError where a run's corpus is not the one that was prepared now."""
+    if corpus != data.fingerprint:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
+            "scores do not compare. The default corpus is the standard library of the running Python, so "
+            "use the Python it was started with, or start another run beside it with --fresh."
+        )
+
+
 def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
@@ -156,6 +170,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
             directory.archive,
             {
                 "arena": arena.name,
+                "folder": str(arena.folder.resolve()),
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
@@ -167,14 +182,11 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
         )
     else:
         archive = Archive.open(directory.archive, write=True)
-        corpus = archive.read_state()["corpus"]
-        if corpus != data.fingerprint:
+        try:
+            require_corpus(archive.read_state()["corpus"], data, directory)
+        except UserError:
             archive.close()
-            raise UserError(
-                f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
-                "scores do not compare. The default corpus is the standard library of the running Python, so "
-                "use the Python it was started with, or start another run beside it with --fresh."
-            )
+            raise
     install(directory.archive)  # so that `git merge` there does what the crossover operator does
     if not archive.individuals:
         archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
@@ -244,12 +256,13 @@ def _introduce(
 def _conclude(
     console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str]
 ) -> None:
-    best = evolution.best
+    best = evolution.champion
     assert best is not None
+    noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
     lines = [
         "",
-        champion_line(best, evolution.seed_individual, arena.metric),
+        *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
         "",
         "Lineage",
         *lineage_lines(evolution.archive.lineage(best)),

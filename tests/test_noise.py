@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.individual import Direction
+from evolve.arena import Direction
 from evolve.noise import Noise, Posterior, pooled_noise
 
 Generator = np.random.Generator

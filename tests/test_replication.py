@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evolve.individual import Direction
+from evolve.arena import Direction
 from evolve.noise import Noise, Posterior
 from evolve.replication import adjusted_for_steps, replicate_candidates, step_slope
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evolve.individual import Direction
+from evolve.arena import Direction
 from evolve.randomness import generator
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from evolve.individual import Direction
+from evolve.arena import Direction
 
 KEEP = 0.7  # chance that a constant stays the parent's
 STARTUP = 10  # measured rows before the sampler does anything but draw at random
