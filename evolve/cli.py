@@ -112,7 +112,7 @@ def search_parser() -> argparse.ArgumentParser:
     for f in fields(Settings):
         flag = "--" + f.name.replace("_", "-")
         default = "" if f.default in (None, False) else f" ({f.default})"
-        if f.name == "fresh":
+        if f.default is False:
             parser.add_argument(flag, action="store_true", help=f.metadata["help"])
         else:
             parser.add_argument(flag, metavar=f.metadata["metavar"], help=f.metadata["help"] + default)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -16,8 +18,11 @@ from evolve.arena import Direction
 from evolve.breeding import Operators, Source
 from evolve.confirmation import CHOICE, FRESH, Pair, confirmed, outstanding
 from evolve.estimates import Estimates
-from evolve.evaluation.trial import Cancelled, Trial
+from evolve.evaluation import heartbeat
+from evolve.evaluation.racing import Curve
+from evolve.evaluation.trial import Cancelled, Trial, cancel
 from evolve.individual import Individual, Outcome
+from evolve.race import Race
 
 REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
 SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
@@ -56,12 +61,13 @@ class Evolution:
         sources: Sequence[Source] | None = None,
         replicate_share: float = REPLICATE_SHARE,
         confirm: int = CONFIRM,
+        racing: Race | None = None,
     ) -> None:
         """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate.
 
         `sources` are asked for offspring in their order; None: the operators that need no language model.
         `replicate_share` bounds the replicates by which the search decides, `confirm` is the number of fresh
-        runs of the champion at its end.
+        runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box.
         """
         self.archive = archive
         self.toolbox = toolbox
@@ -80,6 +86,7 @@ class Evolution:
         self._make_trial = make_trial
         self._replicate_share = replicate_share
         self._confirm = confirm
+        self.racing = racing
         self._running: set[Pair] = set()
         self.evaluations = 0
         self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
@@ -140,9 +147,24 @@ class Evolution:
         individual, replicate = pair
         return self._make_trial(self.archive.individuals[individual], replicate)
 
+    def race(self, trial: Trial, curve: Curve) -> str | None:
+        """Why to stop a running trial, given its learning curve so far; None where it goes on.
+
+        Only an offspring's first run is raced: whoever earned a replicate is no loser.
+        """
+        individual = self.archive.individuals[trial.individual]
+        if self.racing is None or trial.replicate or not individual.parents:
+            return None
+        return self.racing.judge(individual, curve, self._cut)
+
     def tell(self, outcome: Outcome) -> Individual:
         """Archive an outcome, then let selection see it."""
         individual = self.archive.individuals[outcome.individual]
+        if individual.parents and outcome.replicate == 0 and outcome.score is not None:
+            sign = 1.0 if self.direction is Direction.MIN else -1.0
+            entered = sign * outcome.score < sign * self._cut
+            behind = self.racing.let_through_at(individual) if self.racing is not None else None
+            outcome = replace(outcome, entered=entered, let_through_at=behind)
         self.archive.record(individual, outcome)
         self._running.discard((outcome.individual, outcome.replicate))
         self._take(individual, outcome)
@@ -220,6 +242,8 @@ class Evolution:
         self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
         if outcome.replicate >= FRESH:
             self._fresh[individual.id] = individual
+        if self.racing is not None:
+            self.racing.take(individual, outcome)
         for estimates in (self._searched, self.estimates):
             estimates.take(individual.id, outcome.replicate, outcome.score)
         if self.estimates.measured and self.evaluations % self.pop == 0:
@@ -228,6 +252,12 @@ class Evolution:
                 evaluations=self.evaluations,
                 **self._statistics.compile(self.estimates.means(self.pop)),
             )
+
+    @property
+    def _cut(self) -> float:
+        """The mean score that enters the population; infinitely bad while there is room."""
+        means = self.estimates.means(self.pop)
+        return means[-1] if len(means) == self.pop else -math.inf * self.seed_individual.fitness.weights[0]
 
     def _reselect(self) -> None:
         self.population = self.toolbox.survive(self.archive.individuals, self.estimates, self.pop)
@@ -300,4 +330,8 @@ def search(evolution: Evolution, executor: Executor, workers: int, monitor: Moni
                 evolution.forget(trial)
             else:
                 monitor.told(evolution.tell(outcome), outcome)
+        for trial in running.values():
+            beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
+            if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:
+                cancel(trial.folder, why)
         monitor.tick()

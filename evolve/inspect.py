@@ -13,6 +13,7 @@ from evolve.confirmation import FRESH, confirmed
 from evolve.errors import UserError
 from evolve.estimates import Estimates
 from evolve.individual import Status
+from evolve.race import race_of
 from evolve.rundir import RunDirectory
 from evolve.summary import champion_lines, lineage_lines
 
@@ -37,6 +38,11 @@ def status(run: str) -> str:
         if refused := state.get("refused"):
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
             lines.append(f"offspring refused before a box was spent on them: {text}")
+        racing = race_of(archive, ())
+        for individual, outcome in archive.in_order():
+            racing.take(individual, outcome)
+        if racing.record.raced or racing.record.let_through:
+            lines.append(f"racing: {racing.record}")
         estimates = Estimates(Direction(state["direction"]), before=FRESH)
         for individual, outcome in archive.in_order():
             estimates.take(individual.id, outcome.replicate, outcome.score)

@@ -21,6 +21,7 @@ from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.individual import Individual, Offspring
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
+from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
@@ -98,6 +99,7 @@ def _search(
         sources=[operators],
         replicate_share=0.0 if settings.selection == "plain" else REPLICATE_SHARE,
         confirm=settings.confirm,
+        racing=None if settings.no_racing else race_of(archive, arena.schedule),
     )
     archive.write_state({**state, "pop": settings.pop})
     _introduce(console, arena, data, directory, evolution, slots)
@@ -268,6 +270,7 @@ def _conclude(
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
         f"Continue   {continue_command(arguments, str(directory.path), evolution.gens, finished)}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",

@@ -69,6 +69,7 @@ class Settings:
         _one_of("noise-aware", "plain"), "noise-aware", "HOW", "noise-aware, or plain: by mean scores, no replicates"
     )
     confirm: int = _setting(_natural, 4, "N", "fresh runs that confirm the champion at the end; 0 for none")
+    no_racing: bool = _setting(_boolean, False, "", "let every run have its whole time box, however far behind")
     workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from evolve.arena import Arena
 from evolve.engine import Evolution, search
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome, Status
+from evolve.race import Race
 from evolve.randomness import CounterBased
 from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
@@ -91,6 +92,7 @@ def evolve(
     function: Callable[[Trial], Outcome] = evaluate,
     executor: Executor | None = None,
     selection: str = "noise-aware",
+    racing_of: Callable[[Archive, Sequence[str]], Race] | None = None,
     **options: Any,
 ) -> Evolution:
     """Run (or continue) a search in `folder` to the end of its plan; the archive is closed after."""
@@ -110,6 +112,7 @@ def evolve(
         seed=seed,
         max_evals=max_evals,
         seed_replicates=seed_replicates,
+        racing=racing_of(archive, toy.schedule) if racing_of else None,
         **options,
     )
     with executor or ThreadPoolExecutor(workers) as pool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,15 @@ class FinishedCurve:
     entered: bool
     touches_schedule: bool = False
     let_through_at: float | None = None
+
+    @cached_property
+    def losses(self) -> dict[float, float]:
+        """Loss at each of the CHECKPOINTS, computed once: every new cut asks for them again."""
+        return {checkpoint: loss_at(self.curve, checkpoint) for checkpoint in CHECKPOINTS}
+
+    def loss_at(self, progress: float) -> float:
+        known = self.losses.get(progress)
+        return loss_at(self.curve, progress) if known is None else known
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,7 @@ class RacingRule:
         lines: dict[float, _Line] = {}
         for checkpoint in self.checkpoints:
             comparable = [checkpoint >= SCHEDULE_FROM or not one.touches_schedule for one in near]
-            losses = np.array([loss_at(one.curve, checkpoint) for one in near])
+            losses = np.array([one.loss_at(checkpoint) for one in near])
             usable = np.asarray(comparable) & np.isfinite(losses)
             if usable.sum() < self._least // 2:
                 continue
