@@ -28,6 +28,7 @@ from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines
 from evolve.toolbox import make_toolbox
+from evolve.tuning import Tuner
 from evolve.variation.merge_driver import install
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
@@ -96,7 +97,7 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[operators],
+        sources=[Tuner(archive), operators],
         replicate_share=0.0 if settings.selection == "plain" else REPLICATE_SHARE,
         confirm=settings.confirm,
         racing=None if settings.no_racing else race_of(archive, arena.schedule),
@@ -244,7 +245,7 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
-        "operators": "catalogue mutation and crossover, " + llm_hint(),
+        "operators": "catalogue and numeric mutation, and crossover, " + llm_hint(),
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }

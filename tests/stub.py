@@ -12,6 +12,7 @@ from typing import Any
 from evolve import arena
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
+from evolve.breeding import Source
 from evolve.engine import Evolution, search
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome, Status
@@ -92,6 +93,7 @@ def evolve(
     function: Callable[[Trial], Outcome] = evaluate,
     executor: Executor | None = None,
     selection: str = "noise-aware",
+    sources_of: Callable[[Archive], Sequence[Source]] | None = None,
     racing_of: Callable[[Archive, Sequence[str]], Race] | None = None,
     **options: Any,
 ) -> Evolution:
@@ -112,6 +114,7 @@ def evolve(
         seed=seed,
         max_evals=max_evals,
         seed_replicates=seed_replicates,
+        sources=sources_of(archive) if sources_of else None,
         racing=racing_of(archive, toy.schedule) if racing_of else None,
         **options,
     )
