@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from evolve import arena as arenas
+from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators
@@ -27,8 +28,6 @@ from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines
-from evolve.toolbox import make_toolbox
-from evolve.tuning import Tuner
 from evolve.variation.merge_driver import install
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
@@ -87,22 +86,24 @@ def _search(
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
-    operators = Operators(state.get("refused"))
+    strategy = strategies.STRATEGIES[settings.strategy]
+    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     evolution = Evolution(
         archive,
-        make_toolbox(archive, settings.selection),
+        strategies.toolbox(strategy, archive, settings.selection),
         TrialMaker(arena, data, directory),
-        pop=settings.pop,
-        gens=settings.gens,
+        pop=pop,
+        gens=gens,
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[Tuner(archive), operators],
-        replicate_share=0.0 if settings.selection == "plain" else REPLICATE_SHARE,
+        sources=strategies.sources(strategy, archive, operators),
+        replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
-        racing=None if settings.no_racing else race_of(archive, arena.schedule),
+        racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
     )
-    archive.write_state({**state, "pop": settings.pop})
+    archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
@@ -123,7 +124,7 @@ def _search(
             f"The seed genome {arena.folder / arena.script} does not train ({outcome.status}: {outcome.reason}), "
             f"so no search was started. Its last lines:\n{tail}"
         )
-    _conclude(console, evolution, arena, directory, arguments)
+    _conclude(console, evolution, arena, directory, arguments, settings.gens)
     return 130 if stop.now else 0
 
 
@@ -162,6 +163,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
+    if settings.strategy != state.get("strategy", "evolve"):
+        raise UserError(
+            f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
+            f"{settings.strategy}. {beside}"
+        )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
     return replace(arena, time_box=float(str(state["time_box"])))
@@ -180,6 +186,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
                 "corpus": data.fingerprint,
                 "time_box": arena.time_box,
                 "seed": settings.seed or 0,
+                "strategy": settings.strategy,
                 "machine": processor(),
             },
         )
@@ -257,7 +264,7 @@ def _introduce(
 
 
 def _conclude(
-    console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str]
+    console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str], gens: int
 ) -> None:
     best = evolution.champion
     assert best is not None
@@ -273,7 +280,7 @@ def _conclude(
         *_progress(evolution),
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), evolution.gens, finished)}",
+        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

@@ -65,6 +65,12 @@ class Settings:
     gens: int = _setting(_positive_int, 50, "N", "births, in units of the population; a larger number extends a run")
     seed: int | None = _setting(_natural, None, "N", "seed of everything random in the search (0)")
     time_box: float | None = _setting(_positive, None, "SECONDS", "training time of each evaluation (the arena's)")
+    strategy: str = _setting(
+        _one_of("evolve", "hillclimb", "best-of-n", "random"),
+        "evolve",
+        "NAME",
+        "evolve, or a baseline on the same budget: hillclimb, best-of-n, random",
+    )
     selection: str = _setting(
         _one_of("noise-aware", "plain"), "noise-aware", "HOW", "noise-aware, or plain: by mean scores, no replicates"
     )

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deap import base
+
 from evolve import arena
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
@@ -93,6 +95,7 @@ def evolve(
     function: Callable[[Trial], Outcome] = evaluate,
     executor: Executor | None = None,
     selection: str = "noise-aware",
+    toolbox_of: Callable[[Archive], base.Toolbox] | None = None,
     sources_of: Callable[[Archive], Sequence[Source]] | None = None,
     racing_of: Callable[[Archive, Sequence[str]], Race] | None = None,
     **options: Any,
@@ -102,7 +105,7 @@ def evolve(
     directory = RunDirectory(folder)
     archive = open_archive(directory.archive, toy)
     install(archive.path)
-    toolbox = make_toolbox(archive, selection)
+    toolbox = toolbox_of(archive) if toolbox_of else make_toolbox(archive, selection)
     toolbox.register("evaluate", function)
     maker = TrialMaker(toy, Data("toy", "toy", ""), directory)
     evolution = Evolution(
