@@ -11,24 +11,26 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from evolve import arena as arenas
+from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators
-from evolve.engine import Evolution, search
+from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.individual import Individual, Offspring
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
+from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
 from evolve.stop import StopSignals
-from evolve.summary import champion_line, continue_command, duration, lineage_lines
-from evolve.toolbox import make_toolbox
+from evolve.summary import champion_lines, continue_command, duration, lineage_lines
 from evolve.variation.merge_driver import install
 
+SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -84,18 +86,24 @@ def _search(
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
-    operators = Operators(state.get("refused"))
+    strategy = strategies.STRATEGIES[settings.strategy]
+    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     evolution = Evolution(
         archive,
-        make_toolbox(archive),
+        strategies.toolbox(strategy, archive, settings.selection),
         TrialMaker(arena, data, directory),
-        pop=settings.pop,
-        gens=settings.gens,
+        pop=pop,
+        gens=gens,
         seed=state["seed"],
         max_evals=settings.max_evals,
-        seed_replicates=len(slots),
-        sources=[operators],
+        seed_replicates=max(SEED_REPLICATES, len(slots)),
+        sources=strategies.sources(strategy, archive, operators),
+        replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
+        confirm=settings.confirm,
+        racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
     )
+    archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
@@ -104,7 +112,7 @@ def _search(
         monitor_type(evolution, len(slots), stop, console) as monitor,
     ):
         search(evolution, executor, len(slots), monitor, stop)
-    archive.write_state({**state, "refused": dict(operators.refused)})
+    archive.write_state({**archive.read_state(), "refused": dict(operators.refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:
@@ -116,7 +124,7 @@ def _search(
             f"The seed genome {arena.folder / arena.script} does not train ({outcome.status}: {outcome.reason}), "
             f"so no search was started. Its last lines:\n{tail}"
         )
-    _conclude(console, evolution, arena, directory, arguments)
+    _conclude(console, evolution, arena, directory, arguments, settings.gens)
     return 130 if stop.now else 0
 
 
@@ -135,6 +143,16 @@ def prepare(arena: Arena) -> Data:
     return Data(last["corpus"], last["fingerprint"], last["data"])
 
 
+def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
+    """Raises UserError where a run's corpus is not the one that was prepared now."""
+    if corpus != data.fingerprint:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
+            "scores do not compare. The default corpus is the standard library of the running Python, so "
+            "use the Python it was started with, or start another run beside it with --fresh."
+        )
+
+
 def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
@@ -144,6 +162,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
         raise UserError(
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
+        )
+    if settings.strategy != state.get("strategy", "evolve"):
+        raise UserError(
+            f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
+            f"{settings.strategy}. {beside}"
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
@@ -156,25 +179,24 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
             directory.archive,
             {
                 "arena": arena.name,
+                "folder": str(arena.folder.resolve()),
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
                 "corpus": data.fingerprint,
                 "time_box": arena.time_box,
                 "seed": settings.seed or 0,
+                "strategy": settings.strategy,
                 "machine": processor(),
             },
         )
     else:
         archive = Archive.open(directory.archive, write=True)
-        corpus = archive.read_state()["corpus"]
-        if corpus != data.fingerprint:
+        try:
+            require_corpus(archive.read_state()["corpus"], data, directory)
+        except UserError:
             archive.close()
-            raise UserError(
-                f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
-                "scores do not compare. The default corpus is the standard library of the running Python, so "
-                "use the Python it was started with, or start another run beside it with --fresh."
-            )
+            raise
     install(directory.archive)  # so that `git merge` there does what the crossover operator does
     if not archive.individuals:
         archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
@@ -230,7 +252,7 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
-        "operators": "catalogue mutation and crossover, " + llm_hint(),
+        "operators": "catalogue and numeric mutation, and crossover, " + llm_hint(),
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }
@@ -242,21 +264,23 @@ def _introduce(
 
 
 def _conclude(
-    console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str]
+    console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str], gens: int
 ) -> None:
-    best = evolution.best
+    best = evolution.champion
     assert best is not None
+    noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
     lines = [
         "",
-        champion_line(best, evolution.seed_individual, arena.metric),
+        *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
         "",
         "Lineage",
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), evolution.gens, finished)}",
+        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

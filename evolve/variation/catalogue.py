@@ -146,6 +146,13 @@ def mutate_constants(genome: str, declared: list[Constant], rng: random.Random) 
     return _substitute(genome, declared, values), idea
 
 
+def random_value(constant: Constant, rng: random.Random) -> Value:
+    """A value from anywhere in the constant's space, uniform on the space's own scale."""
+    if isinstance(constant.space, tuple):
+        return rng.choice(constant.space)
+    return _rounded(constant.space.at(rng.random()), constant)
+
+
 def _substitute(genome: str, declared: list[Constant], values: Mapping[str, Value]) -> str:
     names = [constant.name for constant in declared]
     for name in values:
