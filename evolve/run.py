@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -19,7 +21,9 @@ from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
+from evolve.inbox import Inbox
 from evolve.individual import Individual, Offspring
+from evolve.llm.agent import Agent
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
@@ -89,6 +93,7 @@ def _search(
     strategy = strategies.STRATEGIES[settings.strategy]
     operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
+    agent = make_agent(settings, arena)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
@@ -98,21 +103,26 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=strategies.sources(strategy, archive, operators),
+        sources=[Inbox(directory), *([agent] if agent else []), *strategies.sources(strategy, archive, operators)],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
     )
     archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots)
+    if agent:
+        limit = duration(settings.agent_time)
+        console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
+        agent or contextlib.nullcontext(),
         StopSignals(settings.max_hours) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
     ):
         search(evolution, executor, len(slots), monitor, stop)
-    archive.write_state({**archive.read_state(), "refused": dict(operators.refused)})
+    refused = operators.refused + (agent.refused if agent else Counter())
+    archive.write_state({**archive.read_state(), "refused": dict(refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:
@@ -125,7 +135,14 @@ def _search(
             f"so no search was started. Its last lines:\n{tail}"
         )
     _conclude(console, evolution, arena, directory, arguments, settings.gens)
+    if agent:
+        console.print(agent.summary(), markup=False, soft_wrap=True)
     return 130 if stop.now else 0
+
+
+def make_agent(settings: Settings, arena: Arena) -> Agent | None:
+    """The coding agent that the user named. Raises UserError where there is no such program."""
+    return Agent(settings.agent, arena, seconds=settings.agent_time) if settings.agent else None
 
 
 def prepare(arena: Arena) -> Data:
@@ -179,7 +196,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
             directory.archive,
             {
                 "arena": arena.name,
-                "folder": str(arena.folder.resolve()),
+                "arena_folder": str(arena.folder.resolve()),
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,

@@ -79,6 +79,13 @@ class Settings:
     workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
+    agent: str | None = _setting(
+        str,
+        None,
+        "COMMAND",
+        "a coding agent that writes offspring; its prompt is {prompt_file}, or standard input",
+    )
+    agent_time: float = _setting(_positive, 600.0, "SECONDS", "time limit of each run of the agent")
 
 
 def load(flags: Mapping[str, Any], config: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -135,6 +135,13 @@ class Archive:
         """The ids of each individual's parents, by its id."""
         return self._parents
 
+    def elite(self) -> list[Individual]:
+        """The population as it was set last, best first."""
+        by_commit = {individual.commit: individual for individual in self._individuals.values()}
+        ranks = sorted((int(rank), commit) for rank, commit in self._refs.under(ELITE).items())
+        # While an engine writes, two ranks may name the same individual, or one that came after the listing.
+        return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
+
     def in_order(self) -> list[tuple[Individual, Outcome]]:
         """All outcomes in order of arrival, each with its individual."""
         return list(self._order)
