@@ -150,9 +150,13 @@ def search_parser() -> argparse.ArgumentParser:
     )
     for f in fields(Settings):
         flag = "--" + f.name.replace("_", "-")
-        default = "" if f.default in (None, False) else f" ({f.default})"
+        default = "" if f.default in (None, False, ()) else f" ({f.default})"
+        if not f.metadata["help"]:
+            continue  # a table of the config file
         if f.default is False:
             parser.add_argument(flag, action="store_true", help=f.metadata["help"])
+        elif f.default == ():
+            parser.add_argument(flag, action="append", metavar=f.metadata["metavar"], help=f.metadata["help"])
         else:
             parser.add_argument(flag, metavar=f.metadata["metavar"], help=f.metadata["help"] + default)
     parser.add_argument("--config", metavar="FILE", help="TOML file with the same settings")

@@ -14,6 +14,7 @@ from evolve.errors import UserError
 from evolve.estimates import Estimates
 from evolve.inbox import outside_lines
 from evolve.individual import Status
+from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
 from evolve.rundir import RunDirectory
 from evolve.summary import champion_lines, lineage_lines
@@ -40,6 +41,7 @@ def status(run: str) -> str:
         if refused := state.get("refused"):
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
             lines.append(f"offspring refused before a box was spent on them: {text}")
+        lines += llm_report(archive)
         lines += outside_lines(directory)
         racing = race_of(archive, ())
         for individual, outcome in archive.in_order():
