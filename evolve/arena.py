@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import enum
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class Arena:
     cores: int = 1  # CPU cores a worker has for itself
     memory_mb: int = 4000
     output_kb: int = 256
+    # What the names contain that bend the learning curve: a run whose edit touches one is not raced before 70 %.
+    schedule: tuple[str, ...] = ("WARMUP", "WARMDOWN", "COOLDOWN", "FINAL_LR", "WEIGHT_DECAY", "BATCH", "progress")
     environment: dict[str, str] = field(default_factory=dict)
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
@@ -80,6 +83,22 @@ def load(name_or_folder: str) -> Arena:
     if not (folder / arena.script).is_file():
         raise UserError(f"{path} names the script '{arena.script}', which is not in that folder.")
     return arena
+
+
+def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
+    """The arena of an archived search, with its time box, from where its engine read it unless `given` names a place.
+
+    Raises UserError where it is not there any more, or another arena is.
+    """
+    name, known = str(state["arena"]), str(state.get("arena_folder", ""))
+    place = given or (known if known and Path(known).is_dir() else name)
+    try:
+        arena = load(place)
+    except UserError as error:
+        raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
+    if arena.name != name:
+        raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
+    return replace(arena, time_box=float(state["time_box"]))
 
 
 def _from_table(path: Path, table: dict[str, Any]) -> Arena:

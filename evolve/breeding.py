@@ -41,8 +41,9 @@ class Source(Protocol):
 class Operators:
     """Catalogue mutation and crossover: always ready."""
 
-    def __init__(self, refused: Mapping[str, int] | None = None) -> None:
+    def __init__(self, refused: Mapping[str, int] | None = None, crossover_share: float = CROSSOVER_SHARE) -> None:
         """`refused`: the counts of earlier engines."""
+        self._crossover_share = crossover_share
         self.refused = Counter(refused or {})  # offspring recognised as not worth a box, by reason
 
     def take(self, evolution: Evolution, cross: bool | None = None) -> Offspring:
@@ -54,7 +55,7 @@ class Operators:
         if cross is None:
             cross = (
                 evolution.evaluations >= CROSSOVER_AFTER
-                and generator(evolution.seed, birth, "operator").random() < CROSSOVER_SHARE
+                and generator(evolution.seed, birth, "operator").random() < self._crossover_share
             )
         for attempt in range(ATTEMPTS):
             rng = generator(evolution.seed, birth, f"offspring {attempt}")
@@ -86,5 +87,5 @@ def _mutate(evolution: Evolution, rng: random.Random) -> Offspring:
 
 def _cross(evolution: Evolution, rng: random.Random) -> Offspring:
     pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
-    offspring: Offspring = evolution.toolbox.mate(*evolution.toolbox.survive(pair, 2))
+    offspring: Offspring = evolution.toolbox.mate(*sorted(pair, key=evolution.population.index))
     return offspring

@@ -18,6 +18,7 @@ validation bits per byte. Every individual is a commit in DIR/archive.git.
   python -m evolve --pop 8 --gens 50         start a search, or continue it
   python -m evolve status RUN                how far it is, what was found
   python -m evolve show RUN REF              one individual: its idea, diff and evaluations
+  python -m evolve confirm RUN [REF ...]     fresh runs of the champion, or of others, and of the seed genome
   python -m evolve export RUN FILE           all evaluations as .csv or .parquet
   python -m evolve ask RUN > prompt.md       write an offspring yourself: a parent, and how to answer
   python -m evolve tell RUN TICKET FILE      hand in the offspring: an edit, a diff or the whole script
@@ -60,6 +61,15 @@ def _dispatch(arguments: list[str]) -> int:
         from evolve.inspect import show
 
         print(show(options.RUN, options.REF))
+    elif command == "confirm":
+        parser = _parser("confirm", "Measure individuals (the champion) and the seed genome on fresh seeds.", ["RUN"])
+        parser.add_argument("REF", nargs="*", help="an individual's id, a branch or a commit (champion)")
+        parser.add_argument("--replicates", metavar="K", type=int, default=4, help="fresh runs of each (4)")
+        parser.add_argument("--workers", metavar="N", type=int, help="evaluations at once (as many as cores allow)")
+        options = parser.parse_args(arguments[1:])
+        from evolve.confirm import confirm
+
+        return confirm(options.RUN, options.REF, options.replicates, options.workers)
     elif command == "export":
         options = _parser("export", "Write every evaluation as a row.", ["RUN", "FILE"]).parse_args(arguments[1:])
         from evolve.inspect import export

@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from deap import base, tools
 
 from evolve.archive.repository import Archive
+from evolve.arena import Direction
 from evolve.breeding import Operators, Source
-from evolve.evaluation.trial import Cancelled, Trial
+from evolve.confirmation import CHOICE, FRESH, Pair, confirmed, outstanding
+from evolve.estimates import Estimates
+from evolve.evaluation import heartbeat
+from evolve.evaluation.racing import Curve
+from evolve.evaluation.trial import Cancelled, Trial, cancel
 from evolve.individual import Individual, Outcome
+from evolve.race import Race
+
+REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
+SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
+SEED_MOST = 6  # replicates of the seed genome, however much they disagree
+CONFIRM = 4  # fresh runs of the champion, and of the seed genome
 
 
 class Evolution:
     """Steady-state (mu + lambda) evolution of the genomes in an archive.
 
-        evaluate the seed genome (in all slots at once: offspring, too, will train beside others)
+        evaluate the seed genome several times (in all slots at once: offspring, too, will train beside others)
         while births < pop * gens:                      no generational barrier:
-            parents = select(population)                    a free worker asks,
+            where a decision hangs on an individual,        a free worker asks,
+                evaluate it once more
+            parents = select(population)
             offspring = mutate(parent) or mate(parents)     the offspring is archived,
             outcome   = evaluate(offspring)                 trained for one time box, and told;
-            population = survive(population + offspring, mu = pop)
+            population = survive(all individuals, mu = pop)
+        confirm the champion on fresh seeds
 
-    Everything lives in the archive: a new Evolution over the same archive goes on where the last one
-    stopped, and individuals without an outcome are run first.
+    Everything lives in the archive, and every decision follows from what is in it: a new Evolution over the same
+    archive goes on where the last one stopped, and individuals without an outcome are run first.
     """
 
     def __init__(
@@ -43,10 +59,15 @@ class Evolution:
         max_evals: int | None = None,
         seed_replicates: int = 1,
         sources: Sequence[Source] | None = None,
+        replicate_share: float = REPLICATE_SHARE,
+        confirm: int = CONFIRM,
+        racing: Race | None = None,
     ) -> None:
         """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate.
 
         `sources` are asked for offspring in their order; None: the operators that need no language model.
+        `replicate_share` bounds the replicates by which the search decides, `confirm` is the number of fresh
+        runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box.
         """
         self.archive = archive
         self.toolbox = toolbox
@@ -57,17 +78,25 @@ class Evolution:
         self.sources: Sequence[Source] = (Operators(),) if sources is None else sources
         self.population: list[Individual] = []
         self.logbook = tools.Logbook()
-        self._statistics = tools.Statistics(key=lambda individual: individual.fitness.mean)
-        best_first = (np.max, np.min) if self.seed_individual.fitness.weights[0] > 0 else (np.min, np.max)
+        self._statistics = tools.Statistics()
+        self.direction = Direction.MAX if self.seed_individual.fitness.weights[0] > 0 else Direction.MIN
+        best_first = (np.max, np.min) if self.direction is Direction.MAX else (np.min, np.max)
         for name, function in zip(("best", "worst", "mean"), (*best_first, np.mean), strict=True):
             self._statistics.register(name, function)
         self._make_trial = make_trial
-        self._running: set[tuple[int, int]] = set()  # (individual, replicate)
+        self._replicate_share = replicate_share
+        self._confirm = confirm
+        self.racing = racing
+        self._running: set[Pair] = set()
         self.evaluations = 0
-        for individual, _ in archive.in_order():
-            self._take(individual)
-        if self.population:
-            self._publish()
+        self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
+        self._searched = Estimates(self.direction, before=CHOICE)
+        self.estimates = Estimates(self.direction, before=FRESH)
+        self._fresh: dict[int, Individual] = {}  # those with a run that only confirms
+        self._children = Counter(id for one in archive.individuals.values() for id in one.parents)
+        for individual, outcome in archive.in_order():
+            self._take(individual, outcome)
+        self._reselect()
         self._waiting = deque(self._unfinished(seed_replicates))
 
     @property
@@ -81,8 +110,13 @@ class Evolution:
 
     @property
     def best(self) -> Individual | None:
-        """The individual with the best fitness so far."""
+        """The individual with the best fitness so far, as selection estimates it."""
         return self.population[0] if self.population else None
+
+    @property
+    def champion(self) -> Individual | None:
+        """The best confirmed individual; while none is, the best so far."""
+        return confirmed(self._fresh.values()) or self.best
 
     @property
     def births(self) -> int:
@@ -95,34 +129,46 @@ class Evolution:
 
     @property
     def evaluations_left(self) -> int:
-        """How many evaluations are still to be finished within the plan."""
+        """How many evaluations are still to be finished within the plan; replicates to come are no part of it."""
         unborn = max(0, self.births_planned - self.births)
         left = unborn + len(self._waiting) + len(self._running)
+        if self.population:
+            left += 2 * self._confirm if unborn else len(self._unconfirmed())
         return left if self.max_evals is None else max(0, min(left, self.max_evals - self.evaluations))
 
     def ask(self) -> Trial | None:
         """The next trial to run, its individual already in the archive; None where there is none now."""
-        if self.evaluations_left <= len(self._running):
+        if self.max_evals is not None and self.evaluations + len(self._running) >= self.max_evals:
             return None
-        if self._waiting:
-            individual, replicate = self._waiting.popleft()
-        elif not self.population or self.births >= self.births_planned:
+        pair = self._next()
+        if pair is None:
             return None
-        elif (newborn := self._breed()) is not None:
-            individual, replicate = newborn, 0
-        else:
+        self._running.add(pair)
+        individual, replicate = pair
+        return self._make_trial(self.archive.individuals[individual], replicate)
+
+    def race(self, trial: Trial, curve: Curve) -> str | None:
+        """Why to stop a running trial, given its learning curve so far; None where it goes on.
+
+        Only an offspring's first run is raced: whoever earned a replicate is no loser.
+        """
+        individual = self.archive.individuals[trial.individual]
+        if self.racing is None or trial.replicate or not individual.parents:
             return None
-        self._running.add((individual.id, replicate))
-        return self._make_trial(individual, replicate)
+        return self.racing.judge(individual, curve, self._cut)
 
     def tell(self, outcome: Outcome) -> Individual:
         """Archive an outcome, then let selection see it."""
         individual = self.archive.individuals[outcome.individual]
+        if individual.parents and outcome.replicate == 0 and outcome.score is not None:
+            sign = 1.0 if self.direction is Direction.MIN else -1.0
+            entered = sign * outcome.score < sign * self._cut
+            behind = self.racing.let_through_at(individual) if self.racing is not None else None
+            outcome = replace(outcome, entered=entered, let_through_at=behind)
         self.archive.record(individual, outcome)
         self._running.discard((outcome.individual, outcome.replicate))
-        self._take(individual)
-        if self.population:
-            self._publish()
+        self._take(individual, outcome)
+        self._reselect()
         for source in self.sources:
             source.told(individual, outcome)
         return individual
@@ -130,9 +176,13 @@ class Evolution:
     def forget(self, trial: Trial) -> None:
         """A trial was cancelled: its individual stays in the archive without that outcome, to be run again."""
         self._running.discard((trial.individual, trial.replicate))
-        self._waiting.appendleft((self.archive.individuals[trial.individual], trial.replicate))
+        self._waiting.appendleft((trial.individual, trial.replicate))
 
-    def _unfinished(self, seed_replicates: int) -> Iterator[tuple[Individual, int]]:
+    def request(self, pairs: Sequence[Pair]) -> None:
+        """Run these evaluations next, and nothing that was left over from before."""
+        self._waiting = deque(pairs)
+
+    def _unfinished(self, seed_replicates: int) -> Iterator[Pair]:
         """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
         seed = self.seed_individual
         done = {outcome.replicate for outcome in seed.outcomes}
@@ -140,34 +190,90 @@ class Evolution:
             seed_replicates = max(done) + 2  # it failed whenever it ran: nothing can start before it is mended
         for replicate in range(seed_replicates):
             if replicate not in done:
-                yield seed, replicate
+                yield seed.id, replicate
         for individual in self.archive.pending():
             if individual is not seed:
-                yield individual, 0
+                yield individual.id, 0
 
-    def _take(self, individual: Individual) -> None:
+    def _next(self) -> Pair | None:
+        if self._waiting:
+            return self._waiting.popleft()
+        if not self.population:
+            return None
+        if self.births < self.births_planned:
+            return self._replicate() or self._breed()
+        unconfirmed = self._unconfirmed()
+        if self._running:
+            # The last births still train, and an idle neighbour would flatter them. Whoever turns out to be
+            # the champion, the seed genome's fresh runs are needed: they go first.
+            unconfirmed.sort(key=lambda pair: pair[0] != self.seed_individual.id)
+        return unconfirmed[0] if unconfirmed else None
+
+    def _replicate(self) -> Pair | None:
+        """One more run of whom a decision hangs on, within the share of evaluations set aside for that."""
+        seed = self.seed_individual
+        disagree = 1 < seed.fitness.count < SEED_MOST and seed.fitness.stderr > SEED_STDERR * abs(seed.fitness.mean)
+        if disagree and self._running_replicates(seed.id) == 0:
+            return seed.id, self._next_replicate(seed)
+        under_way = sum(replicate > 0 and id != seed.id for id, replicate in self._running)
+        allowed = self._replicate_share * (self.evaluations + len(self._running) + 1)
+        if self.replicates + under_way + 1 > allowed or len(self.population) < self.pop:
+            return None
+        for candidate in self.estimates.candidates(self.pop, self._children):
+            if self._running_replicates(candidate.key) == 0:
+                return candidate.key, self._next_replicate(self.archive.individuals[candidate.key])
+        return None
+
+    def _running_replicates(self, id: int) -> int:
+        return sum(one == id for one, _ in self._running)
+
+    def _next_replicate(self, individual: Individual) -> int:
+        done = {outcome.replicate for outcome in individual.outcomes}
+        return next(k for k in range(CHOICE) if k not in done)
+
+    def _unconfirmed(self) -> list[Pair]:
+        """The runs that are neither done nor under way, of those that confirm the champion."""
+        individuals, seed = self.archive.individuals, self.seed_individual.id
+        pairs = outstanding(self._searched, self.estimates, individuals, self._confirm, seed)
+        return [pair for pair in pairs if pair not in self._running]
+
+    def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
-        others = [one for one in self.population if one is not individual]
-        self.population = self.toolbox.survive([*others, individual], self.pop)
-        if self.population and self.evaluations % self.pop == 0:
+        self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
+        if outcome.replicate >= FRESH:
+            self._fresh[individual.id] = individual
+        if self.racing is not None:
+            self.racing.take(individual, outcome)
+        for estimates in (self._searched, self.estimates):
+            estimates.take(individual.id, outcome.replicate, outcome.score)
+        if self.estimates.measured and self.evaluations % self.pop == 0:
             self.logbook.record(
                 gen=self.evaluations // self.pop,
                 evaluations=self.evaluations,
-                **self._statistics.compile(self.population),
+                **self._statistics.compile(self.estimates.means(self.pop)),
             )
 
-    def _publish(self) -> None:
-        self.archive.set_elite(self.population)
-        self.archive.set_champion(self.population[0])
+    @property
+    def _cut(self) -> float:
+        """The mean score that enters the population; infinitely bad while there is room."""
+        means = self.estimates.means(self.pop)
+        return means[-1] if len(means) == self.pop else -math.inf * self.seed_individual.fitness.weights[0]
 
-    def _breed(self) -> Individual | None:
+    def _reselect(self) -> None:
+        self.population = self.toolbox.survive(self.archive.individuals, self.estimates, self.pop)
+        if self.champion is not None:
+            self.archive.set_elite(self.population)
+            self.archive.set_champion(self.champion)
+
+    def _breed(self) -> Pair | None:
         """The next offspring, archived: of the first source that has one ready."""
         for source in self.sources:
             offspring = source.take(self)
             if offspring is not None:
                 individual = self.archive.add(offspring)
+                self._children.update(individual.parents)
                 source.born(individual)
-                return individual
+                return individual.id, 0
         return None
 
 
@@ -224,4 +330,8 @@ def search(evolution: Evolution, executor: Executor, workers: int, monitor: Moni
                 evolution.forget(trial)
             else:
                 monitor.told(evolution.tell(outcome), outcome)
+        for trial in running.values():
+            beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
+            if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:
+                cancel(trial.folder, why)
         monitor.tick()

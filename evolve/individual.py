@@ -51,6 +51,8 @@ class Outcome:
     started: float = 0.0  # Unix time
     constants: dict[str, Any] = field(default_factory=dict)  # resolved values of the genome's constants
     curve: list[tuple[float, float]] = field(default_factory=list)  # (progress 0..1, training loss)
+    entered: bool = False  # its score put it into the population when it arrived
+    let_through_at: float | None = None  # share of the box at which racing would have stopped it, but did not
     tail: str = ""  # the last lines it printed
 
     def __post_init__(self) -> None:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from evolve.archive.repository import Archive
 from evolve.archive.table import evaluations
+from evolve.arena import Direction
+from evolve.confirmation import FRESH, confirmed
 from evolve.errors import UserError
+from evolve.estimates import Estimates
 from evolve.inbox import outside_lines
 from evolve.individual import Status
 from evolve.llm.ledger import report as llm_report
+from evolve.race import race_of
 from evolve.rundir import RunDirectory
-from evolve.selection import survivors
-from evolve.summary import champion_line, lineage_lines
+from evolve.summary import champion_lines, lineage_lines
 
 
 def status(run: str) -> str:
@@ -38,12 +41,21 @@ def status(run: str) -> str:
         if refused := state.get("refused"):
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
             lines.append(f"offspring refused before a box was spent on them: {text}")
-        lines += outside_lines(directory)
         lines += llm_report(archive)
-        if best := survivors(individuals, 1):
-            seed = archive.individuals[0]
-            lines += ["", champion_line(best[0], seed, state["metric"]), "", "Lineage"]
-            lines += lineage_lines(archive.lineage(best[0]))
+        lines += outside_lines(directory)
+        racing = race_of(archive, ())
+        for individual, outcome in archive.in_order():
+            racing.take(individual, outcome)
+        if racing.record.raced or racing.record.let_through:
+            lines.append(f"racing: {racing.record}")
+        estimates = Estimates(Direction(state["direction"]), before=FRESH)
+        for individual, outcome in archive.in_order():
+            estimates.take(individual.id, outcome.replicate, outcome.score)
+        if estimates.measured:
+            best = confirmed(individuals) or archive.individuals[estimates.ranked(1)[0]]
+            seed, direction = archive.individuals[0], Direction(state["direction"])
+            lines += ["", *champion_lines(best, seed, estimates.noise, state["metric"], direction, run), "", "Lineage"]
+            lines += lineage_lines(archive.lineage(best))
     return "\n".join(lines)
 
 

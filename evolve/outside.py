@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from evolve import arena as arenas
 from evolve.archive.repository import Archive
-from evolve.arena import Arena
 from evolve.errors import UserError
 from evolve.inbox import Inbox
 from evolve.individual import Individual
@@ -63,7 +61,7 @@ def ask(
         rng = generator(state["seed"], len(archive.individuals), f"ask {id}")
         parent = tournament(population, rng, TOURNAMENT_SIZE)
         intent = intent or rng.choice(INTENTS)
-        context = brief(archive, population, parent, intent, _arena(state, arena), _program(program))
+        context = brief(archive, population, parent, intent, arenas.of_run(state, arena), _program(program))
         prompts = Prompts()
         bound = max(MAX_TOKENS, 2 * estimate(context.source))  # a person can read more than a model is sent
         system, user = (message["content"] for message in mutation_messages(prompts, context, bound))
@@ -171,17 +169,3 @@ def _read(file: str) -> str:
 
 def _program(file: str | None) -> str:
     return _read(file) if file else ""
-
-
-def _arena(state: dict[str, object], given: str | None) -> Arena:
-    """The arena of the search, from where its engine read it unless the user names another place."""
-    name = str(state["arena"])
-    known = str(state.get("arena_folder", ""))
-    place = given or (known if known and Path(known).is_dir() else name)
-    try:
-        arena = arenas.load(place)
-    except UserError as error:
-        raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
-    if arena.name != name:
-        raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
-    return replace(arena, time_box=float(str(state["time_box"])))

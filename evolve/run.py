@@ -14,10 +14,11 @@ from pathlib import Path
 from rich.console import Console
 
 from evolve import arena as arenas
+from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators, Source
-from evolve.engine import Evolution, search
+from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
@@ -29,14 +30,15 @@ from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
+from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
 from evolve.stop import StopSignals
-from evolve.summary import champion_line, continue_command, duration, lineage_lines
-from evolve.toolbox import make_toolbox
+from evolve.summary import champion_lines, continue_command, duration, lineage_lines
 from evolve.variation.merge_driver import install
 
+SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -96,21 +98,28 @@ def _search(
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
-    operators = Operators(state.get("refused"))
+    strategy = strategies.STRATEGIES[settings.strategy]
+    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
-    others: list[Source] = [Inbox(directory), *([agent] if agent else [])]  # before what is always ready
     make_trial = TrialMaker(arena, data, directory)
+    outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
+    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
-        make_toolbox(archive),
+        strategies.toolbox(strategy, archive, settings.selection),
         make_trial,
-        pop=settings.pop,
-        gens=settings.gens,
+        pop=pop,
+        gens=gens,
         seed=state["seed"],
         max_evals=settings.max_evals,
-        seed_replicates=len(slots),
-        sources=[*others, *([] if settings.llm_only else [operators])],
+        seed_replicates=max(SEED_REPLICATES, len(slots)),
+        sources=[*outside, *([] if settings.llm_only else own)],
+        replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
+        confirm=settings.confirm,
+        racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
     )
+    archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots, desk)
     if agent:
         limit = duration(settings.agent_time)
@@ -136,10 +145,11 @@ def _search(
                 give_up=stop.give_up,
             )
             closing.callback(writer.close)
-            evolution.sources = [*others, writer]
+            # The writer makes what the operators would, too, so that one bandit divides these births.
+            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
         search(evolution, executor, len(slots), monitor, stop)
     refused = operators.refused + (agent.refused if agent else Counter())
-    archive.write_state({**state, "refused": dict(refused)})
+    archive.write_state({**archive.read_state(), "refused": dict(refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:
@@ -151,7 +161,7 @@ def _search(
             f"The seed genome {arena.folder / arena.script} does not train ({outcome.status}: {outcome.reason}), "
             f"so no search was started. Its last lines:\n{tail}"
         )
-    _conclude(console, evolution, arena, directory, arguments)
+    _conclude(console, evolution, arena, directory, arguments, settings.gens)
     if agent:
         console.print(agent.summary(), markup=False, soft_wrap=True)
     return 130 if stop.now else 0
@@ -186,6 +196,16 @@ def prepare(arena: Arena) -> Data:
     return Data(last["corpus"], last["fingerprint"], last["data"])
 
 
+def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
+    """Raises UserError where a run's corpus is not the one that was prepared now."""
+    if corpus != data.fingerprint:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
+            "scores do not compare. The default corpus is the standard library of the running Python, so "
+            "use the Python it was started with, or start another run beside it with --fresh."
+        )
+
+
 def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
@@ -195,6 +215,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
         raise UserError(
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
+        )
+    if settings.strategy != state.get("strategy", "evolve"):
+        raise UserError(
+            f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
+            f"{settings.strategy}. {beside}"
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
@@ -214,19 +239,17 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
                 "corpus": data.fingerprint,
                 "time_box": arena.time_box,
                 "seed": settings.seed or 0,
+                "strategy": settings.strategy,
                 "machine": processor(),
             },
         )
     else:
         archive = Archive.open(directory.archive, write=True)
-        corpus = archive.read_state()["corpus"]
-        if corpus != data.fingerprint:
+        try:
+            require_corpus(archive.read_state()["corpus"], data, directory)
+        except UserError:
             archive.close()
-            raise UserError(
-                f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
-                "scores do not compare. The default corpus is the standard library of the running Python, so "
-                "use the Python it was started with, or start another run beside it with --fresh."
-            )
+            raise
     install(directory.archive)  # so that `git merge` there does what the crossover operator does
     if not archive.individuals:
         archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
@@ -282,8 +305,8 @@ def _introduce(
     desk: Desk | None,
 ) -> None:
     cores = len(slots[0].cores)
-    catalogue = any(isinstance(source, Operators) for source in evolution.sources)
-    operators = f"catalogue mutation and crossover, {llm_hint()}" if catalogue else "the coding agent alone"
+    own = any(isinstance(source, Operators) for source in evolution.sources)
+    operators = f"catalogue and numeric mutation, and crossover, {llm_hint()}" if own else "the coding agent alone"
     seconds = evolution.evaluations_left * (arena.time_box + OVERHEAD) / len(slots)
     better = "lower" if arena.direction == "min" else "higher"
     done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
@@ -304,21 +327,23 @@ def _introduce(
 
 
 def _conclude(
-    console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str]
+    console: Console, evolution: Evolution, arena: Arena, directory: RunDirectory, arguments: list[str], gens: int
 ) -> None:
-    best = evolution.best
+    best = evolution.champion
     assert best is not None
+    noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
     lines = [
         "",
-        champion_line(best, evolution.seed_individual, arena.metric),
+        *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
         "",
         "Lineage",
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), evolution.gens, finished)}",
+        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

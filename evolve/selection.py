@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from deap import tools
-
+from evolve.estimates import Estimates
 from evolve.individual import Individual
 
 
 def tournament(population: Sequence[Individual], rng: random.Random, size: int) -> Individual:
-    """The fittest of `size` individuals drawn with replacement; the earliest born among equals."""
-    drawn = sorted((rng.choice(population) for _ in range(size)), key=lambda one: one.id)
-    best: Individual = tools.selBest(drawn, 1)[0]
-    return best
+    """The fittest of `size` individuals drawn with replacement; `population` is best first."""
+    return population[min(rng.randrange(len(population)) for _ in range(size))]
+
+
+def noise_aware_survivors(individuals: Mapping[int, Individual], estimates: Estimates, mu: int) -> list[Individual]:
+    """The `mu` best of all measured individuals by their shrunken estimates, best first.
+
+    A lucky single run counts for less than the same score over several. Of equals, the earlier born.
+    """
+    return [individuals[id] for id in estimates.ranked(mu)] if estimates.measured else []
+
+
+def plain_survivors(individuals: Mapping[int, Individual], estimates: Estimates, mu: int) -> list[Individual]:
+    """The `mu` best of all measured individuals by their mean scores, best first; of equals, the earlier born."""
+    return [individuals[id] for id in estimates.by_mean(mu)]
 
 
 def survivors(individuals: Sequence[Individual], mu: int) -> list[Individual]:
-    """The `mu` fittest of parents and offspring together, best first; of equals, the earlier born.
-
-    Only measured individuals survive: a failure is archived but never a parent.
-    """
-    measured = sorted((one for one in individuals if one.fitness.measured), key=lambda one: one.id)
-    best: list[Individual] = tools.selBest(measured, mu)
-    return best
+    """The `mu` fittest by mean score, best first; of equals, the earlier born. Failures are none."""
+    measured = [one for one in individuals if one.fitness.measured]
+    return sorted(measured, key=lambda one: (-one.fitness.wvalues[0], one.id))[:mu]

@@ -57,6 +57,15 @@ def _boolean(value: Any) -> bool:
     return words[str(value).lower()]
 
 
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if str(value) not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
 def _setting(parse: Callable[[Any], Any], default: Any, metavar: str, help: str) -> Any:
     return field(default=default, metadata={"parse": parse, "metavar": metavar, "help": help})
 
@@ -72,9 +81,27 @@ class Settings:
     gens: int = _setting(_positive_int, 50, "N", "births, in units of the population; a larger number extends a run")
     seed: int | None = _setting(_natural, None, "N", "seed of everything random in the search (0)")
     time_box: float | None = _setting(_positive, None, "SECONDS", "training time of each evaluation (the arena's)")
+    strategy: str = _setting(
+        _one_of("evolve", "hillclimb", "best-of-n", "random"),
+        "evolve",
+        "NAME",
+        "evolve, or a baseline on the same budget: hillclimb, best-of-n, random",
+    )
+    selection: str = _setting(
+        _one_of("noise-aware", "plain"), "noise-aware", "HOW", "noise-aware, or plain: by mean scores, no replicates"
+    )
+    confirm: int = _setting(_natural, 4, "N", "fresh runs that confirm the champion at the end; 0 for none")
+    no_racing: bool = _setting(_boolean, False, "", "let every run have its whole time box, however far behind")
     workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
+    agent: str | None = _setting(
+        str,
+        None,
+        "COMMAND",
+        "a coding agent that writes offspring; its prompt is {prompt_file}, or standard input",
+    )
+    agent_time: float = _setting(_positive, 600.0, "SECONDS", "time limit of each run of the agent")
     model: tuple[str, ...] = _setting(_names, (), "NAME[@WEIGHT]", "a language model that writes offspring; repeatable")
     models: tuple[Model, ...] = _setting(_tables, (), "", "")  # of the file only: with prices and endpoints
     max_cost: float | None = _setting(_positive, None, "MONEY", "cap on what the models cost, in the prices' currency")
@@ -84,13 +111,6 @@ class Settings:
     prompts: str | None = _setting(str, None, "DIR", "Markdown files that replace the built-in prompts of their names")
     repairs: int = _setting(_natural, 1, "N", "times that a reply which cannot be used goes back with its error")
     prompt_tokens: int = _setting(_positive_int, 12_000, "N", "bound on the size of a prompt")
-    agent: str | None = _setting(
-        str,
-        None,
-        "COMMAND",
-        "a coding agent that writes offspring; its prompt is {prompt_file}, or standard input",
-    )
-    agent_time: float = _setting(_positive, 600.0, "SECONDS", "time limit of each run of the agent")
 
     @property
     def ensemble(self) -> tuple[Model, ...]:

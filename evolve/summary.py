@@ -5,7 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+from evolve.arena import Direction
+from evolve.confirmation import CHOICE, FRESH, Confirmation, confirmation
 from evolve.individual import Individual, Outcome, Status
+from evolve.noise import Noise
 
 
 def duration(seconds: float) -> str:
@@ -21,6 +24,9 @@ def verdict(individual: Individual, outcome: Outcome, parent: Individual | None)
     if outcome.status is not Status.OK:
         return f"{outcome.status.replace('_', ' ')}: {outcome.reason}" if outcome.reason else outcome.status.value
     text = f"{outcome.score:.4f}"
+    if outcome.replicate:
+        kind = "run" if outcome.replicate < CHOICE else "further run" if outcome.replicate < FRESH else "fresh run"
+        return f"{text} ({kind} {outcome.replicate % CHOICE + 1}; mean {individual.fitness.mean:.4f})"
     if parent is not None and parent.fitness.measured:
         text += f" ({individual.fitness.gain_over(parent.fitness):+.4f})"
     return text
@@ -39,16 +45,47 @@ def lineage_lines(lineage: Iterable[Individual]) -> list[str]:
     return lines
 
 
-def champion_line(best: Individual, seed: Individual, metric: str) -> str:
-    """The result in one sentence, with how far it can be trusted."""
+def champion_lines(
+    best: Individual,
+    seed: Individual,
+    noise: Noise,
+    metric: str,
+    direction: Direction,
+    run: object,
+    title: str = "Champion",
+) -> list[str]:
+    """The result, with how far it can be trusted; `run` is what `evolve confirm` is to be called with."""
     runs = f"{best.fitness.count} run" + ("s" if best.fitness.count > 1 else "")
+    spread = f"One run's standard deviation: {noise.sd:.5f}."
     if best is seed:
-        return f"No offspring beat the seed genome: {metric} {seed.fitness.mean:.4f} ({runs})."
-    return (
-        f"Champion #{best.id}: {metric} {best.fitness.mean:.4f} ({runs}); "
-        f"seed genome {seed.fitness.mean:.4f}; gain {best.fitness.gain_over(seed.fitness):.4f}. "
-        "The best of many noisy runs flatters itself: this figure is not confirmed by a re-run."
-    )
+        return [f"No offspring beat the seed genome: {metric} {seed.fitness.mean:.4f} ({runs}). {spread}"]
+    fresh = confirmation(best, seed, noise, direction)
+    if fresh is None:
+        return [
+            f"{title} #{best.id}: {metric} {best.fitness.mean:.4f} ({runs}); "
+            f"seed genome {seed.fitness.mean:.4f}; gain {best.fitness.gain_over(seed.fitness):.4f}. {spread}",
+            "The best of many noisy runs flatters itself: this figure is not confirmed. "
+            f"To confirm it: python -m evolve confirm {shlex.quote(str(run))}",
+        ]
+    return [
+        f"{title} #{best.id}: {metric} {fresh.mean:.4f} on {fresh.runs} fresh runs "
+        f"(95 % interval {fresh.low:.4f} to {fresh.high:.4f}); seed genome {fresh.seed_mean:.4f} on "
+        f"{fresh.seed_runs} fresh runs; better than it with probability {_probability(fresh.probability)}.",
+        f"{_real_gain(fresh)} {spread}",
+    ]
+
+
+def _real_gain(fresh: Confirmation) -> str:
+    """How much of the gain that the search showed is there again, in one sentence."""
+    if fresh.apparent <= 0:
+        return f"The search itself showed no gain; the fresh runs show one of {fresh.gain:.4f}."
+    share = f"{100 * fresh.real_share:.0f} %" if fresh.gain > 0 else "nothing"
+    return f"Of the gain of {fresh.apparent:.4f} that the search showed, {share} is real: {fresh.gain:.4f}."
+
+
+def _probability(value: float) -> str:
+    """0.93, but never a certainty."""
+    return "above 0.99" if value > 0.99 else "below 0.01" if value < 0.01 else f"{value:.2f}"
 
 
 def continue_command(arguments: list[str], folder: str, gens: int, finished: bool) -> str:

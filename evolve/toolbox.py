@@ -6,24 +6,25 @@ from deap import base
 
 from evolve.archive.repository import Archive
 from evolve.evaluation.worker import run_trial
-from evolve.selection import survivors, tournament
+from evolve.selection import noise_aware_survivors, plain_survivors, tournament
 from evolve.variation.operators import catalogue_mutation, crossover
 
 TOURNAMENT_SIZE = 3
 
 
-def make_toolbox(archive: Archive) -> base.Toolbox:
+def make_toolbox(archive: Archive, selection: str = "noise-aware") -> base.Toolbox:
     """The default operators, on the genomes of an archive; register another under the same name to replace one.
 
     - `select(population, rng) -> Individual`: a parent
-    - `survive(individuals, mu) -> list[Individual]`: the next population, best first
+    - `survive(individuals, estimates, mu) -> list[Individual]`: the next population of all there are, best first;
+      by shrunken estimates, or by mean scores where `selection` is "plain"
     - `mutate(parent, rng) -> Offspring`
     - `mate(fitter, other) -> Offspring`
     - `evaluate(trial) -> Outcome`: picklable, run in a worker
     """
     toolbox = base.Toolbox()
     toolbox.register("select", tournament, size=TOURNAMENT_SIZE)
-    toolbox.register("survive", survivors)
+    toolbox.register("survive", plain_survivors if selection == "plain" else noise_aware_survivors)
     toolbox.register("mutate", catalogue_mutation)
     toolbox.register(
         "mate",

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from deap import base
 
 from evolve import arena
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
+from evolve.breeding import Source
 from evolve.engine import Evolution, search
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome, Status
+from evolve.race import Race
+from evolve.randomness import CounterBased
 from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
@@ -38,6 +45,13 @@ def evaluate(trial: Trial) -> Outcome:
         curve=[(k / 60, math.exp(-k / 20) + score) for k in range(60)],
         tail="done",
     )
+
+
+def noisy(trial: Trial) -> Outcome:
+    """The same with noise that follows from genome and seed: a deterministic evaluator of noisy experiments."""
+    outcome = evaluate(trial)
+    assert outcome.score is not None
+    return replace(outcome, score=outcome.score + 0.02 * CounterBased(f"{trial.source}/{trial.seed}".encode()).gauss())
 
 
 class Silent:
@@ -80,13 +94,18 @@ def evolve(
     seed_replicates: int = 1,
     function: Callable[[Trial], Outcome] = evaluate,
     executor: Executor | None = None,
+    selection: str = "noise-aware",
+    toolbox_of: Callable[[Archive], base.Toolbox] | None = None,
+    sources_of: Callable[[Archive], Sequence[Source]] | None = None,
+    racing_of: Callable[[Archive, Sequence[str]], Race] | None = None,
+    **options: Any,
 ) -> Evolution:
     """Run (or continue) a search in `folder` to the end of its plan; the archive is closed after."""
     toy = arena.load(str(TOY))
     directory = RunDirectory(folder)
     archive = open_archive(directory.archive, toy)
     install(archive.path)
-    toolbox = make_toolbox(archive)
+    toolbox = toolbox_of(archive) if toolbox_of else make_toolbox(archive, selection)
     toolbox.register("evaluate", function)
     maker = TrialMaker(toy, Data("toy", "toy", ""), directory)
     evolution = Evolution(
@@ -98,6 +117,9 @@ def evolve(
         seed=seed,
         max_evals=max_evals,
         seed_replicates=seed_replicates,
+        sources=sources_of(archive) if sources_of else None,
+        racing=racing_of(archive, toy.schedule) if racing_of else None,
+        **options,
     )
     with executor or ThreadPoolExecutor(workers) as pool:
         search(evolution, pool, workers, Silent(), Never())

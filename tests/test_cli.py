@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from evolve.archive.repository import Archive
+from evolve.confirmation import fresh_scores
 from tests.command import TOY, arena, environment, evolve, start
 
 PLAN = ("--arena", TOY, "--out", "run", "--pop", 3, "--gens", 3, "--seed", 1)
@@ -48,7 +49,8 @@ def test_the_first_lines_say_what_is_used(searched: tuple[Path, str]) -> None:
 
 def test_the_end_names_champion_lineage_and_how_to_go_on(searched: tuple[Path, str]) -> None:
     end = searched[1].split("Champion")[-1]
-    assert "seed genome" in end and "not confirmed" in end
+    assert "seed genome" in end and "fresh runs" in end and "95 % interval" in end
+    assert "is real" in end
     assert "#0" in end and "Lineage" in end
     assert "python -m evolve --arena" in end and "--gens 13" in end and "--out run" in end
 
@@ -62,7 +64,26 @@ def test_the_same_command_again_evaluates_nothing_and_a_larger_one_extends(searc
     assert more.returncode == 0
     with Archive.open(folder / "run" / "archive.git") as archive:
         assert len(archive.individuals) == 13
-        assert all(len(one.outcomes) == 1 for one in archive.individuals.values() if one.id)
+        assert all(one.outcomes for one in archive.individuals.values())
+
+
+def test_confirm_adds_fresh_runs_to_what_is_there(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+
+    def fresh() -> dict[int, int]:
+        with Archive.open(folder / "run" / "archive.git") as archive:
+            return {id: len(fresh_scores(one)) for id, one in archive.individuals.items()}
+
+    before = fresh()
+    done = evolve("confirm", "run", "1", "champion", "--replicates", 3, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with Archive.open(folder / "run" / "archive.git") as archive:
+        champion = archive.resolve("champion").id
+    assert {id: count - before[id] for id, count in fresh().items() if count > before[id]} == {0: 3, 1: 3, champion: 3}
+    assert "fresh runs" in done.stdout and f"The branch champion is #{champion}" in done.stdout
+    assert "fresh runs" in evolve("status", "run", cwd=folder).stdout
+    assert evolve("confirm", "run", "--replicates", 0, cwd=folder).returncode == 2
+    assert evolve("confirm", "run", "999", cwd=folder).returncode == 2
 
 
 def test_the_archive_tells_the_story_with_git_alone(searched: tuple[Path, str]) -> None:

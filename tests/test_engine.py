@@ -5,21 +5,29 @@ from __future__ import annotations
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evolve.breeding import Operators
-from evolve.engine import Evolution
+from evolve.confirmation import CHOICE, FRESH, confirmation, fresh_scores
+from evolve.engine import CONFIRM, REPLICATE_SHARE, Evolution
 from evolve.errors import UserError
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Outcome, Status
-from tests.stub import evaluate, evolve, story
+from evolve.randomness import replicate_seed
+from tests.stub import evaluate, evolve, noisy, story
 
 
 def refused(evolution: Evolution) -> dict[str, int]:
     (operators,) = evolution.sources
     assert isinstance(operators, Operators)
     return dict(operators.refused)
+
+
+def pairs(evolution: Evolution) -> list[tuple[int, int]]:
+    """(individual, replicate) of all evaluations in order of arrival."""
+    return [(one.id, outcome.replicate) for one, outcome in evolution.archive.in_order()]
 
 
 def test_one_worker_and_a_deterministic_evaluator_repeat_a_search_exactly(tmp_path: Path) -> None:
@@ -42,11 +50,81 @@ def test_an_interrupted_search_continues_as_if_it_had_not_been(tmp_path: Path) -
     assert [row["best"] for row in parts.logbook] == [row["best"] for row in whole.logbook]
 
 
+def test_replicates_repeat_exactly_and_continue_after_an_interruption(tmp_path: Path) -> None:
+    plan: dict[str, Any] = {"pop": 3, "gens": 16, "function": noisy, "seed_replicates": 3}
+    whole = evolve(tmp_path / "whole", **plan)
+    assert whole.replicates > 3
+    for evaluations in (2, 20, 21, 33, 47, whole.evaluations - 3):
+        part = evolve(tmp_path / "parts", max_evals=evaluations, **plan)
+        assert part.evaluations == evaluations
+    parts = evolve(tmp_path / "parts", **plan)
+    assert story(parts) == story(whole)
+    assert pairs(parts) == pairs(whole)
+    assert list(parts.logbook) == list(whole.logbook)
+
+
+def test_replicates_are_distinct_bounded_and_of_the_common_seeds(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=16, workers=3, function=noisy, seed_replicates=3)
+    assert len(pairs(evolution)) == len(set(pairs(evolution)))
+    assert all(outcome.seed == replicate_seed(outcome.replicate) for _, outcome in evolution.archive.in_order())
+    assert 0 < evolution.replicates <= REPLICATE_SHARE * evolution.evaluations
+    for one in evolution.archive.individuals.values():
+        search = [outcome.replicate for outcome in one.outcomes if outcome.replicate < CHOICE]
+        assert sorted(search) == list(range(len(search)))
+    none = evolve(tmp_path / "none", pop=3, gens=16, function=noisy, replicate_share=0.0, seed_replicates=3)
+    assert none.replicates == 0
+
+
+def test_the_noise_is_measured_and_a_seed_genome_that_disagrees_with_itself_is_measured_again(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path / "a", pop=3, gens=16, function=noisy, seed_replicates=3)
+    assert 0.01 < evolution.estimates.noise.sd < 0.04
+    seed = evolution.seed_individual
+    assert len([one for one in seed.outcomes if one.replicate < CHOICE]) > 3
+    agreed = evolve(tmp_path / "b", pop=3, gens=2, seed_replicates=3)
+    assert len([one for one in agreed.seed_individual.outcomes if one.replicate < CHOICE]) == 3
+
+
+def test_the_champion_is_confirmed_on_fresh_seeds(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=10, function=noisy, seed_replicates=3)
+    champion, seed = evolution.champion, evolution.seed_individual
+    assert champion is not None and champion is not seed
+    assert len(fresh_scores(champion)) == len(fresh_scores(seed)) == CONFIRM
+    figure = confirmation(champion, seed, evolution.estimates.noise, evolution.direction)
+    assert figure is not None
+    assert figure.mean == pytest.approx(sum(fresh_scores(champion)) / CONFIRM)
+    assert figure.low < figure.mean < figure.high and figure.probability > 0.99
+    fresh = [pair for pair in pairs(evolution) if pair[1] >= FRESH]
+    assert [id for id, _ in fresh] == [champion.id, seed.id] * CONFIRM  # interleaved
+
+
+def test_idle_slots_at_the_end_of_the_plan_measure_the_seed_genome_again(tmp_path: Path) -> None:
+    together = threading.Barrier(2, timeout=30)
+    beside: list[tuple[int, int]] = []
+
+    def meet(trial: Trial) -> Outcome:
+        if trial.individual == 4 and trial.replicate == 0:
+            together.wait()
+        elif trial.replicate >= CHOICE and not beside:
+            beside.append((trial.individual, trial.replicate))
+            together.wait()
+        return evaluate(trial)
+
+    evolve(tmp_path, pop=2, gens=2, workers=2, function=meet)
+    assert beside == [(0, FRESH)]
+
+
+def test_the_plain_search_has_one_run_an_individual(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=6, selection="plain", replicate_share=0.0, confirm=0, function=noisy)
+    assert all(len(one.outcomes) == 1 for one in evolution.archive.individuals.values())
+    means = sorted(one.fitness.mean for one in evolution.archive.individuals.values())
+    assert [one.fitness.mean for one in evolution.population] == means[:3]
+
+
 def test_the_plan_is_kept_and_a_larger_one_extends_it(tmp_path: Path) -> None:
     evolution = evolve(tmp_path, pop=3, gens=4, workers=3)
-    assert (evolution.births, evolution.evaluations) == (12, 13)
-    assert all(len(one.outcomes) == 1 for one in evolution.archive.individuals.values())
-    assert evolve(tmp_path, pop=3, gens=4).evaluations == 13
+    assert evolution.births == 12
+    assert all(one.outcomes for one in evolution.archive.individuals.values())
+    assert evolve(tmp_path, pop=3, gens=4).evaluations == evolution.evaluations
     assert evolve(tmp_path, pop=3, gens=6).births == 18
 
 
@@ -73,7 +151,8 @@ def test_elites_and_champion_are_branches(tmp_path: Path) -> None:
         command = ["git", "-C", str(tmp_path / "archive.git"), "rev-parse", ref]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert commit("champion") == evolution.population[0].commit
+    assert evolution.champion is not None
+    assert commit("champion") == evolution.champion.commit
     assert [commit(f"elite/{n}") for n in range(3)] == [one.commit for one in evolution.population]
 
 
@@ -95,7 +174,7 @@ def test_nothing_is_born_before_the_seed_genome_is_measured(tmp_path: Path) -> N
     broken = lambda trial: Outcome(Status.CRASHED, reason="no", individual=trial.individual)  # noqa: E731
     evolution = evolve(tmp_path, function=broken, workers=4)
     assert (evolution.births, evolution.evaluations, evolution.best) == (0, 1, None)
-    mended = evolve(tmp_path, pop=2, gens=2)
+    mended = evolve(tmp_path, pop=2, gens=2, confirm=0)
     assert mended.seed_individual.fitness.count == 1
     assert mended.births == 4
 
@@ -110,12 +189,12 @@ def test_the_seed_genome_is_measured_in_all_slots_at_once(tmp_path: Path) -> Non
             together.wait()
         return evaluate(trial)
 
-    evolution = evolve(tmp_path, pop=3, gens=1, workers=3, seed_replicates=3, function=meet)
+    evolution = evolve(tmp_path, pop=3, gens=1, workers=3, seed_replicates=3, function=meet, confirm=0)
     assert evolution.seed_individual.fitness.count == 3
     assert len(set(seeds)) == 3
     assert (evolution.births, evolution.evaluations) == (3, 6)
-    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=3).evaluations == 6
-    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=4).seed_individual.fitness.count == 4
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=3, confirm=0).evaluations == 6
+    assert evolve(tmp_path, pop=3, gens=1, seed_replicates=4, confirm=0).seed_individual.fitness.count == 4
 
 
 def test_a_cancelled_trial_is_run_again(tmp_path: Path) -> None:
@@ -129,7 +208,8 @@ def test_a_cancelled_trial_is_run_again(tmp_path: Path) -> None:
 
     evolution = evolve(tmp_path, pop=3, gens=3, function=cancelled_once)
     assert given_up == [3, 5]
-    assert all(len(one.outcomes) == 1 for one in evolution.archive.individuals.values())
+    assert all(one.outcomes for one in evolution.archive.individuals.values())
+    assert len(pairs(evolution)) == len(set(pairs(evolution)))
 
 
 def test_as_many_trials_run_at_once_as_there_are_workers(tmp_path: Path) -> None:
@@ -140,7 +220,7 @@ def test_as_many_trials_run_at_once_as_there_are_workers(tmp_path: Path) -> None
             together.wait()
         return evaluate(trial)
 
-    assert evolve(tmp_path, pop=3, gens=3, workers=3, function=meet).births == 9
+    assert evolve(tmp_path, pop=3, gens=3, workers=3, function=meet, confirm=0).births == 9
 
 
 def test_operators_with_nothing_left_to_try_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evolve.arena import Direction
+from evolve.estimates import Estimates
 from evolve.individual import Individual, fitness_type
-from evolve.selection import survivors, tournament
+from evolve.selection import noise_aware_survivors, plain_survivors, survivors, tournament
 
 
 def make(id: int, score: float | None, direction: Direction = Direction.MIN) -> Individual:
@@ -47,3 +48,15 @@ def test_a_tournament_is_decided_by_its_generator() -> None:
     population = [make(i, 1.0) for i in range(9)]
     first = [tournament(population, random.Random(seed), 2).id for seed in range(50)]
     assert first == [tournament(population, random.Random(seed), 2).id for seed in range(50)]
+
+
+@given(values=scored, mu=st.integers(1, 12))
+def test_both_kinds_of_selection_agree_where_every_individual_has_one_run(values: list[float | None], mu: int) -> None:
+    individuals = {id: make(id, value) for id, value in enumerate(values)}
+    estimates = Estimates(Direction.MIN, before=1000)
+    for id, value in enumerate(values):
+        estimates.take(id, 0, value)
+    plain = plain_survivors(individuals, estimates, mu)
+    assert plain == survivors(list(individuals.values()), mu)
+    aware = noise_aware_survivors(individuals, estimates, mu)
+    assert [one.fitness.mean for one in aware] == pytest.approx([one.fitness.mean for one in plain], abs=0.1)

@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evolve.errors import UserError
 from evolve.variation.source import split_lines, syntax_tree
@@ -84,6 +85,11 @@ def constants(genome: str) -> list[Constant]:
     Raises UserError, with the line number, for an annotation that cannot be read, a value that is outside its
     range or not among its choices, and a name annotated twice; source.Unparsable for what is not Python.
     """
+    return list(_constants(genome))
+
+
+@lru_cache(maxsize=64)  # parents are asked again and again
+def _constants(genome: str) -> tuple[Constant, ...]:
     lines = split_lines(genome)
     offsets = [0]
     for line in lines:
@@ -105,7 +111,7 @@ def constants(genome: str) -> list[Constant]:
         constant = Constant(name, value, space, kind, node.lineno, (start, end))
         constant.check(value)
         found[name] = constant
-    return list(found.values())
+    return tuple(found.values())
 
 
 def substitute(genome: str, values: Mapping[str, Value]) -> str:
@@ -138,6 +144,13 @@ def mutate_constants(genome: str, declared: list[Constant], rng: random.Random) 
     ]
     idea = ", ".join(changes[:-1]) + (" and " if count > 1 else "") + changes[-1]
     return _substitute(genome, declared, values), idea
+
+
+def random_value(constant: Constant, rng: random.Random) -> Value:
+    """A value from anywhere in the constant's space, uniform on the space's own scale."""
+    if isinstance(constant.space, tuple):
+        return rng.choice(constant.space)
+    return _rounded(constant.space.at(rng.random()), constant)
 
 
 def _substitute(genome: str, declared: list[Constant], values: Mapping[str, Value]) -> str:

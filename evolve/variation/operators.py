@@ -11,7 +11,7 @@ from evolve.errors import UserError
 from evolve.individual import Individual, Offspring
 from evolve.metadata import merge_metadata, metadata
 from evolve.variation.ancestry import Parents, merge_bases
-from evolve.variation.catalogue import constants, mutate_constants
+from evolve.variation.catalogue import Constant, constants, mutate_constants, random_value, substitute
 from evolve.variation.merge import Conflict, Merge, Resolve, merge
 from evolve.variation.merge_driver import CannotMerge, git_merge
 from evolve.variation.source import Unparsable, normalise
@@ -40,6 +40,22 @@ class Inapplicable(Exception):  # noqa: N818 - an ordinary answer, no fault
 
 def catalogue_mutation(parent: Individual, rng: random.Random) -> Offspring:
     """Change one to three annotated constants of the parent. Raises Inapplicable."""
+    genome, declared = _tunable(parent)
+    text, idea = mutate_constants(genome, declared, rng)
+    return Offspring(text, (parent.id,), "catalogue", idea, parent.generation + 1)
+
+
+def random_settings(parent: Individual, rng: random.Random) -> Offspring:
+    """Draw every annotated constant anew, whatever the parent's: random search. Raises Inapplicable."""
+    genome, declared = _tunable(parent)
+    values = {constant.name: random_value(constant, rng) for constant in declared}
+    text = substitute(genome, values)
+    idea = "Draw all constants at random: " + ", ".join(f"{name} {value}" for name, value in values.items())
+    return Offspring(text, (parent.id,), "random", idea, parent.generation + 1)
+
+
+def _tunable(parent: Individual) -> tuple[str, list[Constant]]:
+    """The parent's text and its annotated constants. Raises Inapplicable where it has none that can be read."""
     genome = normalise(parent.genome)
     try:
         declared = constants(genome)
@@ -49,8 +65,7 @@ def catalogue_mutation(parent: Individual, rng: random.Random) -> Offspring:
         raise Inapplicable(Reason.ANNOTATION, str(error)) from error
     if not declared:
         raise Inapplicable(Reason.NO_CONSTANTS, f"individual {parent.id}")
-    text, idea = mutate_constants(genome, declared, rng)
-    return Offspring(text, (parent.id,), "catalogue", idea, parent.generation + 1)
+    return genome, declared
 
 
 def crossover(

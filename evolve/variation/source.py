@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -11,6 +12,11 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 class Unparsable(ValueError):  # noqa: N818 - a state of the text, said as such
     """The text is not Python source that this interpreter can parse; the message says why."""
+
+
+# Python 3.11's parser counts its depth for all threads together and falls over its own count; warning filters,
+# too, belong to the whole process.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def split_lines(text: str) -> list[str]:
@@ -27,7 +33,7 @@ def normalise(text: str) -> str:
 def syntax_tree(source: str) -> ast.Module:
     """`ast.parse` without warnings. Raises Unparsable for everything that `ast.parse` may raise."""
     try:
-        with warnings.catch_warnings():
+        with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape in a genome is not the user's concern
             return ast.parse(source)
     except SyntaxError as error:
@@ -41,7 +47,7 @@ def syntax_tree(source: str) -> ast.Module:
 def compiles(source: str) -> bool:
     """Whether Python accepts the source: some errors, a stray `return` for one, show only here."""
     try:
-        with warnings.catch_warnings():
+        with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compile(source, "<genome>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

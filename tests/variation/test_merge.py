@@ -7,10 +7,10 @@ import ast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from programs import any_edits, disjoint_edits, programs, render
 
 from evolve.variation.merge import WHOLE_FILE, Conflict, merge
 from evolve.variation.source import Unparsable
+from tests.variation.programs import any_edits, disjoint_edits, programs, render
 
 LAWS = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 

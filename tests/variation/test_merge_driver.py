@@ -8,12 +8,12 @@ import subprocess
 import sys
 
 import pytest
-from archives import SCRIPT, Archive, git
 
 from evolve.errors import UserError
 from evolve.metadata import DESCRIPTION_LIMIT, METADATA_FILE, dump_metadata, merge_metadata
 from evolve.variation.merge import merge
 from evolve.variation.merge_driver import CannotMerge, git_merge, install, main
+from tests.variation.archives import SCRIPT, Archive, git
 
 SEED = "LR = 0.02\nDEPTH = 4\nWIDTH = 64\n\n\ndef main():\n    train(LR)\n    score()\n"
 

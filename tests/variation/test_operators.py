@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 
 import pytest
-from archives import SCRIPT, Archive
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from programs import any_edits, programs, render
 
 from evolve.individual import Individual, MinimisedFitness, Offspring
 from evolve.variation.ancestry import merge_bases
 from evolve.variation.operators import Inapplicable, Reason, catalogue_mutation, crossover
+from tests.variation.archives import SCRIPT, Archive
+from tests.variation.programs import any_edits, programs, render
 
 SEED = "LR = 0.02  # range: 0.01..0.1 log\nDEPTH = 4\nWIDTH = 64\n"
 

@@ -8,10 +8,10 @@ import warnings
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import programs, render
 
 from evolve.variation.source import Unparsable, normalise, split_lines
 from evolve.variation.statements import DEPTH_LIMIT, Suite, Unit, parse
+from tests.variation.programs import programs, render
 
 AWKWARD = [
     "",

@@ -1,0 +1,124 @@
+"""The numeric operator as a source of offspring: a share of births goes to settings that an optimiser proposes."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from evolve.archive.repository import Archive
+from evolve.errors import UserError
+from evolve.individual import Individual, Offspring, Outcome, Status
+from evolve.randomness import generator
+from evolve.variation.catalogue import Constant, constants, substitute
+from evolve.variation.catalogue import Range as Interval
+from evolve.variation.source import Unparsable, normalise
+
+if TYPE_CHECKING:
+    from evolve.engine import Evolution
+    from evolve.variation.numeric import Choices, Range, Row
+
+OPERATOR = "numeric"
+AFTER = 10  # evaluations: before that, the optimiser knows nothing
+LEAST_SHARE, MOST_SHARE = 0.1, 0.6  # of births
+PRIOR_ENTERED, PRIOR_BIRTHS = 2.0, 8.0  # of either side: a few early strokes of luck decide nothing
+ATTEMPTS = 5  # at a setting that is new, before the birth goes to the next source
+
+
+class Tuner:
+    """Offspring by the numeric operator, on top of a good parent; learns from all evaluations, failures included.
+
+    Its share of births follows how often what it wrote entered the population, against everybody else's
+    offspring: share = rate / (rate + rate of the others), within bounds.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._rows: list[Row] = []
+        self._untold: list[tuple[Individual, Outcome]] = list(archive.in_order())
+        self._births = {True: 0, False: 0}  # evaluated offspring, by whether they are its own
+        self._entered = {True: 0, False: 0}
+        for individual, outcome in self._untold:
+            self._count(individual, outcome)
+
+    @property
+    def share(self) -> float:
+        """Of the births to come."""
+        own, others = (
+            (self._entered[mine] + PRIOR_ENTERED) / (self._births[mine] + PRIOR_BIRTHS) for mine in (True, False)
+        )
+        return min(max(own / (own + others), LEAST_SHARE), MOST_SHARE)
+
+    def take(self, evolution: Evolution) -> Offspring | None:
+        """A proposal for this birth, where it is the optimiser's turn and it finds a genome that is new."""
+        birth = len(evolution.archive.individuals)
+        if evolution.evaluations < AFTER or generator(evolution.seed, birth, OPERATOR).random() >= self.share:
+            return None
+        for attempt in range(ATTEMPTS):
+            rng = generator(evolution.seed, birth, f"{OPERATOR} {attempt}")
+            offspring = self._propose(evolution.toolbox.select(evolution.population, rng), evolution, rng)
+            if offspring is not None and evolution.archive.find(offspring.genome) is None:
+                return offspring
+        return None
+
+    def born(self, individual: Individual) -> None: ...
+
+    def told(self, individual: Individual, outcome: Outcome) -> None:
+        self._untold.append((individual, outcome))
+        self._count(individual, outcome)
+
+    def _count(self, individual: Individual, outcome: Outcome) -> None:
+        if individual.parents and outcome.replicate == 0:
+            self._births[individual.operator == OPERATOR] += 1
+            self._entered[individual.operator == OPERATOR] += outcome.entered
+
+    def _propose(self, parent: Individual, evolution: Evolution, rng: random.Random) -> Offspring | None:
+        # Optuna takes a second to import: `--help` and a search without this operator need not wait for it.
+        from evolve.variation.numeric import propose
+
+        genome = normalise(parent.genome)
+        declared = _declared(genome)
+        if not declared:
+            return None
+        around = {constant.name: constant.value for constant in declared}
+        space = {constant.name: _dimension(constant) for constant in declared}
+        values = propose(space, self._history(), rng, around, evolution.direction)
+        chosen = {constant.name: _readable(constant, values[constant.name]) for constant in declared}
+        changed = {name: value for name, value in chosen.items() if value != around[name]}
+        if not changed:
+            return None
+        words = [f"{name} to {value} (was {around[name]})" for name, value in changed.items()]
+        idea = "Tune " + ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1]
+        return Offspring(substitute(genome, changed), (parent.id,), OPERATOR, idea, parent.generation + 1)
+
+    def _history(self) -> list[Row]:
+        from evolve.variation.numeric import Row
+
+        for individual, outcome in self._untold:
+            # What fails may not have come as far as to report its constants.
+            known: dict[str, Any] = outcome.constants or {one.name: one.value for one in _declared(individual.genome)}
+            self._rows.append(Row(known, outcome.score, outcome.status is Status.RACED))
+        self._untold.clear()
+        return self._rows
+
+
+def _declared(genome: str) -> list[Constant]:
+    """The constants that can be tuned; none in a genome that cannot be read."""
+    try:
+        return constants(genome)
+    except (Unparsable, UserError):
+        return []
+
+
+def _dimension(constant: Constant) -> Range | Choices:
+    from evolve.variation.numeric import Choices, Range
+
+    if isinstance(constant.space, Interval):
+        return Range(constant.space.low, constant.space.high, constant.space.log, constant.kind is int)
+    return Choices(constant.space)
+
+
+def _readable(constant: Constant, value: Any) -> Any:
+    """Three significant digits, inside the range: the optimiser's sixteen are noise in a diff."""
+    if not isinstance(constant.space, Interval):
+        return value
+    rounded = min(max(float(f"{value:.3g}"), constant.space.low), constant.space.high)
+    return constant.check(round(rounded) if constant.kind is int else rounded)

@@ -1,0 +1,69 @@
+"""The numeric operator in a search: proposals, their share, and repeatability."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evolve.archive.repository import Archive
+from evolve.breeding import Operators
+from evolve.individual import Outcome, Status
+from evolve.tuning import AFTER, LEAST_SHARE, MOST_SHARE, OPERATOR, Tuner
+from evolve.variation.catalogue import constants
+from tests.stub import evaluate, evolve, noisy, story
+
+
+def both(archive: Archive) -> list[Tuner | Operators]:
+    return [Tuner(archive), Operators()]
+
+
+def test_a_share_of_births_is_tuned_and_children_say_what_changed(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=4, gens=8, sources_of=both)
+    tuned = [one for one in evolution.archive.individuals.values() if one.operator == OPERATOR]
+    assert 3 <= len(tuned) <= 24
+    assert min(one.id for one in tuned) > AFTER - 2
+    for one in tuned:
+        (parent,) = one.parents
+        before = {c.name: c.value for c in constants(evolution.archive.individuals[parent].genome)}
+        after = {c.name: c.value for c in constants(one.genome)}
+        changed = [name for name in after if after[name] != before[name]]
+        assert changed and all(f"{name} to {after[name]} (was {before[name]})" in one.idea for name in changed)
+    genomes = [one.genome for one in evolution.archive.individuals.values()]
+    assert len(set(genomes)) == len(genomes)
+
+
+def test_a_search_with_it_repeats_and_continues(tmp_path: Path) -> None:
+    whole = evolve(tmp_path / "whole", pop=3, gens=8, sources_of=both, function=noisy)
+    for evaluations in (13, 20):
+        evolve(tmp_path / "parts", pop=3, gens=8, sources_of=both, function=noisy, max_evals=evaluations)
+    parts = evolve(tmp_path / "parts", pop=3, gens=8, sources_of=both, function=noisy)
+    assert story(parts) == story(whole)
+
+
+def test_its_share_follows_what_enters_the_population(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=1, confirm=0)
+    tuner = Tuner(evolution.archive)
+    one = evolution.archive.individuals[1]
+    one.operator = OPERATOR
+    shares = [tuner.share]
+    for _ in range(60):
+        tuner.told(one, Outcome(Status.CRASHED, individual=1))
+    shares.append(tuner.share)
+    for _ in range(600):
+        tuner.told(one, Outcome(Status.OK, 1.0, individual=1, entered=True))
+    shares.append(tuner.share)
+    assert shares[1] == LEAST_SHARE < shares[0] < shares[2] <= MOST_SHARE
+
+
+def test_failures_are_learned_from_by_the_constants_of_their_genome(tmp_path: Path) -> None:
+    def fragile(trial: object) -> Outcome:
+        outcome = evaluate(trial)  # type: ignore[arg-type]
+        if outcome.individual % 4 == 2:
+            return Outcome(Status.OUT_OF_MEMORY, individual=outcome.individual)
+        return outcome
+
+    evolution = evolve(tmp_path, pop=3, gens=6, sources_of=both, function=fragile)  # type: ignore[arg-type]
+    assert any(one.operator == OPERATOR for one in evolution.archive.individuals.values())
+    with Archive.open(tmp_path / "archive.git") as archive:
+        rows = Tuner(archive)._history()
+    assert all(set(row.constants) == {"WIDTH", "DEPTH", "BIAS", "SHAPE"} for row in rows)
+    assert any(row.score is None for row in rows)
