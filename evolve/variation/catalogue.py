@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evolve.errors import UserError
 from evolve.variation.source import split_lines, syntax_tree
@@ -84,6 +85,11 @@ def constants(genome: str) -> list[Constant]:
     Raises UserError, with the line number, for an annotation that cannot be read, a value that is outside its
     range or not among its choices, and a name annotated twice; source.Unparsable for what is not Python.
     """
+    return list(_constants(genome))
+
+
+@lru_cache(maxsize=64)  # parents are asked again and again
+def _constants(genome: str) -> tuple[Constant, ...]:
     lines = split_lines(genome)
     offsets = [0]
     for line in lines:
@@ -105,7 +111,7 @@ def constants(genome: str) -> list[Constant]:
         constant = Constant(name, value, space, kind, node.lineno, (start, end))
         constant.check(value)
         found[name] = constant
-    return list(found.values())
+    return tuple(found.values())
 
 
 def substitute(genome: str, values: Mapping[str, Value]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 
 from evolve.variation.clauses import COMPOUND, clauses_of, end_line, start_line
 from evolve.variation.source import split_lines, syntax_tree
@@ -71,8 +72,9 @@ class Suite:
         self.text: str = "".join(unit.text for unit in units) + tail
 
 
+@lru_cache(maxsize=32)  # a population's genomes are parsed again and again: as parents, and as their bases
 def parse(source: str) -> Suite:
-    """The module as a suite. `parse(source).text` is the source, with a newline at its end.
+    """The module as a suite, not to be changed. `parse(source).text` is the source, with a newline at its end.
 
     Raises Unparsable.
     """
