@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import enum
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class Arena:
     # What the names contain that bend the learning curve: a run whose edit touches one is not raced before 70 %.
     schedule: tuple[str, ...] = ("WARMUP", "WARMDOWN", "COOLDOWN", "FINAL_LR", "WEIGHT_DECAY", "BATCH", "progress")
     environment: dict[str, str] = field(default_factory=dict)
+    task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
+    contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
 
     @property
     def seed_genome(self) -> str:
@@ -82,6 +85,22 @@ def load(name_or_folder: str) -> Arena:
     return arena
 
 
+def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
+    """The arena of an archived search, with its time box, from where its engine read it unless `given` names a place.
+
+    Raises UserError where it is not there any more, or another arena is.
+    """
+    name, known = str(state["arena"]), str(state.get("arena_folder", ""))
+    place = given or (known if known and Path(known).is_dir() else name)
+    try:
+        arena = load(place)
+    except UserError as error:
+        raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
+    if arena.name != name:
+        raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
+    return replace(arena, time_box=float(state["time_box"]))
+
+
 def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     known = {f.name: f for f in fields(Arena) if f.name != "folder"}
     for key in table:
@@ -98,6 +117,9 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key in ("time_box", "startup", "grace", "scoring", "cores", "memory_mb", "output_kb"):
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise UserError(f"{path}: {key} = {values[key]!r} must be a number above zero.")
+    for key in ("task", "contract"):
+        if not isinstance(values.get(key, ""), str):
+            raise UserError(f"{path}: {key} must be a text.")
     if "direction" in values:
         values["direction"] = Direction(values["direction"])
     return Arena(folder=path.parent, **values)

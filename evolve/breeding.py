@@ -21,6 +21,10 @@ PAIRS = 12  # of parents tried for a crossover before the birth becomes a mutati
 ATTEMPTS = 500  # at a new genome, before the search is called exhausted
 
 
+class Exhausted(UserError):  # noqa: N818 - the state of a search
+    """The operators find no genome that is not archived yet."""
+
+
 class Source(Protocol):
     """Writes offspring. All calls come from the engine's thread, and none of them may wait for anything."""
 
@@ -42,13 +46,17 @@ class Operators:
         self._crossover_share = crossover_share
         self.refused = Counter(refused or {})  # offspring recognised as not worth a box, by reason
 
-    def take(self, evolution: Evolution) -> Offspring:
-        """Raises UserError where no operator finds a genome that is new."""
+    def take(self, evolution: Evolution, cross: bool | None = None) -> Offspring:
+        """`cross`: whether to try a crossover first; None: by its usual share.
+
+        Raises Exhausted where no operator finds a genome that is new.
+        """
         birth = len(evolution.archive.individuals)
-        cross = (
-            evolution.evaluations >= CROSSOVER_AFTER
-            and generator(evolution.seed, birth, "operator").random() < self._crossover_share
-        )
+        if cross is None:
+            cross = (
+                evolution.evaluations >= CROSSOVER_AFTER
+                and generator(evolution.seed, birth, "operator").random() < self._crossover_share
+            )
         for attempt in range(ATTEMPTS):
             rng = generator(evolution.seed, birth, f"offspring {attempt}")
             try:
@@ -61,7 +69,7 @@ class Operators:
                 continue
             return offspring
         reasons = ", ".join(f"{reason}: {count}" for reason, count in self.refused.most_common())
-        raise UserError(
+        raise Exhausted(
             f"No new genome in {ATTEMPTS} attempts ({reasons}): the operators have nothing left to try. "
             "Give the seed genome more constants with '# range:' or '# choices:'."
         )

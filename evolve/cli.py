@@ -20,6 +20,8 @@ validation bits per byte. Every individual is a commit in DIR/archive.git.
   python -m evolve show RUN REF              one individual: its idea, diff and evaluations
   python -m evolve confirm RUN [REF ...]     fresh runs of the champion, or of others, and of the seed genome
   python -m evolve export RUN FILE           all evaluations as .csv or .parquet
+  python -m evolve ask RUN > prompt.md       write an offspring yourself: a parent, and how to answer
+  python -m evolve tell RUN TICKET FILE      hand in the offspring: an edit, a diff or the whole script
   python -m evolve doctor                    what works on this machine, and how to mend what does not
 
 RUN is a run's folder (runs/gpt_cpu) or its name (gpt_cpu); REF is an individual's id, a branch such as
@@ -73,6 +75,10 @@ def _dispatch(arguments: list[str]) -> int:
         from evolve.inspect import export
 
         print(export(options.RUN, options.FILE))
+    elif command == "ask":
+        _ask(arguments[1:])
+    elif command == "tell":
+        _tell(arguments[1:])
     elif command == "doctor":
         _parser("doctor", "What works on this machine, and how to mend what does not.", []).parse_args(arguments[1:])
         from evolve.doctor import examine
@@ -88,11 +94,44 @@ def _dispatch(arguments: list[str]) -> int:
     return 0
 
 
+def _ask(arguments: list[str]) -> None:
+    parser = _parser("ask", "Print a parent and all that is known of it, for you to write its offspring.", ["RUN"])
+    parser.add_argument("--intent", metavar="INTENT", help="tune, structure, simplify or radical (drawn)")
+    parser.add_argument("--expires", metavar="HOURS", type=float, default=24.0, help="life of the ticket (24)")
+    parser.add_argument("--program", metavar="FILE", help="your own research direction, to stand in the prompt")
+    parser.add_argument("--arena", metavar="PATH", help="the arena's folder, where it was moved since")
+    options = parser.parse_args(arguments)
+    from evolve.outside import ask
+
+    prompt, ticket = ask(
+        options.RUN,
+        intent=options.intent,
+        expires=options.expires,
+        program=options.program,
+        arena=options.arena,
+    )
+    print(prompt, end="")
+    print(f"Ticket {ticket.id}, to change #{ticket.individual} ({ticket.intent})", file=sys.stderr)
+
+
+def _tell(arguments: list[str]) -> None:
+    parser = _parser("tell", "Hand in an offspring for a ticket of `ask`.", ["RUN", "TICKET"])
+    parser.add_argument(
+        "FILE", help="SEARCH/REPLACE blocks, a unified diff or the whole script, with prose around; -: standard input"
+    )
+    parser.add_argument("--idea", metavar="TEXT", default="", help="one sentence (as the file says it)")
+    options = parser.parse_args(arguments)
+    from evolve.outside import tell
+
+    print(tell(options.RUN, options.TICKET, options.FILE, idea=options.idea))
+
+
 def _parser(command: str, description: str, positionals: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m evolve {command}", description=description)
     meaning = {
         "RUN": "a run's folder, or its name below runs/",
         "REF": "an individual's id, a branch (champion, elite/0) or a commit",
+        "TICKET": "as `ask` gave it",
         "FILE": "where to write; the ending says the format: .csv or .parquet",
     }
     for name in positionals:
@@ -111,9 +150,13 @@ def search_parser() -> argparse.ArgumentParser:
     )
     for f in fields(Settings):
         flag = "--" + f.name.replace("_", "-")
-        default = "" if f.default in (None, False) else f" ({f.default})"
+        default = "" if f.default in (None, False, ()) else f" ({f.default})"
+        if not f.metadata["help"]:
+            continue  # a table of the config file
         if f.default is False:
             parser.add_argument(flag, action="store_true", help=f.metadata["help"])
+        elif f.default == ():
+            parser.add_argument(flag, action="append", metavar=f.metadata["metavar"], help=f.metadata["help"])
         else:
             parser.add_argument(flag, metavar=f.metadata["metavar"], help=f.metadata["help"] + default)
     parser.add_argument("--config", metavar="FILE", help="TOML file with the same settings")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rich.console import Console
 
@@ -35,8 +34,7 @@ def confirm(run: str, refs: Sequence[str], replicates: int, workers: int | None)
     directory = RunDirectory.find(run)
     with EngineLock(directory), Archive.open(directory.archive, write=True) as archive:
         state = archive.read_state()
-        folder = state.get("folder", state["arena"])  # runs of the first weeks know their arena by name only
-        arena = replace(arenas.load(folder), time_box=float(state["time_box"]))
+        arena = arenas.of_run(state)
         data = prepare(arena)
         require_corpus(state["corpus"], data, directory)
         seed = archive.individuals[0]

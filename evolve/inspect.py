@@ -12,7 +12,9 @@ from evolve.arena import Direction
 from evolve.confirmation import FRESH, confirmed
 from evolve.errors import UserError
 from evolve.estimates import Estimates
+from evolve.inbox import outside_lines
 from evolve.individual import Status
+from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
 from evolve.rundir import RunDirectory
 from evolve.summary import champion_lines, lineage_lines
@@ -20,7 +22,8 @@ from evolve.summary import champion_lines, lineage_lines
 
 def status(run: str) -> str:
     """How far a run is, how its evaluations ended, its best individual and lineage."""
-    with Archive.open(RunDirectory.find(run).archive) as archive:
+    directory = RunDirectory.find(run)
+    with Archive.open(directory.archive) as archive:
         state = archive.read_state()
         individuals = list(archive.individuals.values())
         outcomes = [outcome for _, outcome in archive.in_order()]
@@ -38,6 +41,8 @@ def status(run: str) -> str:
         if refused := state.get("refused"):
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
             lines.append(f"offspring refused before a box was spent on them: {text}")
+        lines += llm_report(archive)
+        lines += outside_lines(directory)
         racing = race_of(archive, ())
         for individual, outcome in archive.in_order():
             racing.take(individual, outcome)

@@ -20,5 +20,5 @@ def processor() -> str:
 def llm_hint() -> str:
     """Why no language model writes offspring."""
     if os.environ.get("OPENAI_API_KEY"):
-        return "no LLM: OPENAI_API_KEY is set, but this version has no LLM operators"
-    return "no LLM: set OPENAI_API_KEY (and OPENAI_BASE_URL for a server of your own) to have one"
+        return "no LLM: OPENAI_API_KEY is set; name a model with --model to have one"
+    return "no LLM: set OPENAI_API_KEY (and OPENAI_BASE_URL for a server of your own) and name a --model to have one"

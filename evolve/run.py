@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -14,12 +16,16 @@ from evolve import arena as arenas
 from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
-from evolve.breeding import Operators
+from evolve.breeding import Operators, Source
 from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
+from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
+from evolve.inbox import Inbox
 from evolve.individual import Individual, Offspring
+from evolve.llm.agent import Agent
+from evolve.llm.desk import Desk
 from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
@@ -53,6 +59,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
+    desk = Desk.of(settings)
     try:
         with EngineLock(directory):
             slots = local_slots(settings.workers, arena.cores)
@@ -61,7 +68,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
                     arena = _check_same(existing.read_state(), arena, settings, directory)
             data = prepare(arena)
             with _open(directory, arena, data, settings) as archive:
-                return _search(settings, arguments, console, arena, directory, data, archive, slots)
+                return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
     except OSError as error:
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
@@ -83,36 +90,62 @@ def _search(
     data: Data,
     archive: Archive,
     slots: list[Slot],
+    desk: Desk | None,
 ) -> int:
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     strategy = strategies.STRATEGIES[settings.strategy]
     operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
+    agent = make_agent(settings, arena)
+    make_trial = TrialMaker(arena, data, directory)
+    outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
+    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
-        TrialMaker(arena, data, directory),
+        make_trial,
         pop=pop,
         gens=gens,
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=strategies.sources(strategy, archive, operators),
+        sources=[*outside, *own],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
     )
     archive.write_state({**state, "pop": pop})
-    _introduce(console, arena, data, directory, evolution, slots)
+    _introduce(console, arena, data, directory, evolution, slots, desk)
+    if agent:
+        limit = duration(settings.agent_time)
+        console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
+        agent or contextlib.nullcontext(),
         StopSignals(settings.max_hours) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
+        contextlib.ExitStack() as closing,
     ):
+        if desk is not None:
+            reports = arena.score == "harness"  # else nobody knows when it has taken its first step
+            writer = desk.writer(
+                archive,
+                arena,
+                len(slots),
+                state["seed"],
+                operators,
+                dry_run=DryRun(make_trial.dry, evolution.toolbox.evaluate, executor) if reports else None,
+                say=lambda text: console.print(text, markup=False, soft_wrap=True),
+                give_up=stop.give_up,
+            )
+            closing.callback(writer.close)
+            # The writer makes what the operators would, too, so that one bandit divides these births.
+            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
         search(evolution, executor, len(slots), monitor, stop)
-    archive.write_state({**archive.read_state(), "refused": dict(operators.refused)})
+    refused = operators.refused + (agent.refused if agent else Counter())
+    archive.write_state({**archive.read_state(), "refused": dict(refused)})
     seed = evolution.seed_individual
     if evolution.best is None:
         if not seed.outcomes:
@@ -125,7 +158,14 @@ def _search(
             f"so no search was started. Its last lines:\n{tail}"
         )
     _conclude(console, evolution, arena, directory, arguments, settings.gens)
+    if agent:
+        console.print(agent.summary(), markup=False, soft_wrap=True)
     return 130 if stop.now else 0
+
+
+def make_agent(settings: Settings, arena: Arena) -> Agent | None:
+    """The coding agent that the user named. Raises UserError where there is no such program."""
+    return Agent(settings.agent, arena, seconds=settings.agent_time) if settings.agent else None
 
 
 def prepare(arena: Arena) -> Data:
@@ -179,7 +219,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
             directory.archive,
             {
                 "arena": arena.name,
-                "folder": str(arena.folder.resolve()),
+                "arena_folder": str(arena.folder.resolve()),
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
@@ -212,12 +252,19 @@ class TrialMaker:
     directory: RunDirectory
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
+        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+
+    def dry(self, genome: str, number: int) -> Trial:
+        """A trial of a genome that is not archived, whose outcome is of no individual."""
+        return self._trial(-1, 0, genome, f"dry-{number}")
+
+    def _trial(self, individual: int, replicate: int, genome: str, folder: str) -> Trial:
         arena = self.arena
         return Trial(
-            individual=individual.id,
+            individual=individual,
             replicate=replicate,
             seed=replicate_seed(replicate),
-            source=individual.genome,
+            source=genome,
             script=arena.script,
             command=arena.command,
             preload=arena.preload,
@@ -231,7 +278,7 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
-            folder=str((self.directory.trials / f"{individual.id}-{replicate}").resolve()),
+            folder=str((self.directory.trials / folder).resolve()),
         )
 
 
@@ -242,6 +289,7 @@ def _introduce(
     directory: RunDirectory,
     evolution: Evolution,
     slots: list[Slot],
+    desk: Desk | None,
 ) -> None:
     cores = len(slots[0].cores)
     seconds = evolution.evaluations_left * (arena.time_box + OVERHEAD) / len(slots)
@@ -252,7 +300,7 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
-        "operators": "catalogue and numeric mutation, and crossover, " + llm_hint(),
+        "operators": desk.line if desk else "catalogue and numeric mutation, and crossover, " + llm_hint(),
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }

@@ -11,12 +11,17 @@ from evolve.errors import UserError
 
 
 class RunDirectory:
-    """`DIR/archive.git` is the run; everything else in DIR may be deleted when no engine is running."""
+    """`DIR/archive.git` is the run; everything else in DIR may be deleted when no engine is running.
+
+    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.archive = path / "archive.git"
         self.trials = path / "trials"
+        self.tickets = path / "tickets"
+        self.inbox = path / "inbox"
 
     @classmethod
     def find(cls, run: str) -> RunDirectory:

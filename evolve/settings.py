@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from evolve.errors import UserError
+from evolve.llm.ensemble import chosen, named, table
+from evolve.llm.model import Model
 
 
 def _positive_int(value: Any) -> int:
@@ -32,6 +34,20 @@ def _positive(value: Any) -> float:
     if not 0 < number < float("inf"):
         raise ValueError("must be a number above zero")
     return number
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """From a list, or from text with commas between, as in a variable."""
+    names = [str(part) for part in value] if isinstance(value, list | tuple) else str(value).split(",")
+    for name in names:
+        named(name)  # raises UserError for what is no model
+    return tuple(name.strip() for name in names)
+
+
+def _tables(value: Any) -> tuple[Model, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise ValueError("must be [[models]] tables in a config file")
+    return tuple(table(one) for one in value)
 
 
 def _boolean(value: Any) -> bool:
@@ -79,6 +95,27 @@ class Settings:
     workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
+    agent: str | None = _setting(
+        str,
+        None,
+        "COMMAND",
+        "a coding agent that writes offspring; its prompt is {prompt_file}, or standard input",
+    )
+    agent_time: float = _setting(_positive, 600.0, "SECONDS", "time limit of each run of the agent")
+    model: tuple[str, ...] = _setting(_names, (), "NAME[@WEIGHT]", "a language model that writes offspring; repeatable")
+    models: tuple[Model, ...] = _setting(_tables, (), "", "")  # of the file only: with prices and endpoints
+    max_cost: float | None = _setting(_positive, None, "MONEY", "cap on what the models cost, in the prices' currency")
+    max_tokens: int | None = _setting(_positive_int, None, "N", "cap on the models' input and output tokens")
+    llm_only: bool = _setting(_boolean, False, "", "no catalogue and no crossover; stop when no model answers")
+    program: str | None = _setting(str, None, "FILE", "your research direction, read anew for each prompt")
+    prompts: str | None = _setting(str, None, "DIR", "Markdown files that replace the built-in prompts of their names")
+    repairs: int = _setting(_natural, 1, "N", "times that a reply which cannot be used goes back with its error")
+    prompt_tokens: int = _setting(_positive_int, 12_000, "N", "bound on the size of a prompt")
+
+    @property
+    def ensemble(self) -> tuple[Model, ...]:
+        """The language models to use. Raises UserError for one that is given twice."""
+        return chosen(self.model, self.models)
 
 
 def load(flags: Mapping[str, Any], config: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -16,7 +16,12 @@ class StopSignals:
     def __init__(self, max_hours: float | None = None) -> None:
         self._seconds = float("inf") if max_hours is None else max_hours * 3600
         self._interrupts = 0
+        self._given_up = ""
         self.terminated = False
+
+    def give_up(self, reason: str) -> None:
+        """Drain for a reason of the search's own, said in words; the first one counts."""
+        self._given_up = self._given_up or reason
 
     def __enter__(self) -> StopSignals:
         self._entered = time.monotonic()
@@ -44,7 +49,7 @@ class StopSignals:
 
     @property
     def drain(self) -> bool:
-        return self._interrupts > 0 or self.terminated or self.out_of_time
+        return self._interrupts > 0 or self.terminated or self.out_of_time or bool(self._given_up)
 
     @property
     def now(self) -> bool:
@@ -59,4 +64,6 @@ class StopSignals:
             return "interrupted twice: stopping at once"
         if self._interrupts:
             return "interrupted: running boxes finish, then the search stops (Ctrl-C again stops at once)"
-        return "out of time: running boxes finish, then the search stops" if self.out_of_time else ""
+        if self.out_of_time:
+            return "out of time: running boxes finish, then the search stops"
+        return self._given_up

@@ -63,6 +63,17 @@ def read_lines(text: bytes, commit: str) -> list[dict[str, Any]]:
     return records
 
 
+def exchange_lines(text: bytes, commit: str) -> list[dict[str, Any]]:
+    """The exchanges in a note of `refs/notes/llm`. Raises UserError, naming the commit, where one cannot be read."""
+    try:
+        lines = [json.loads(line) for line in text.decode().split("\n") if line.startswith("{")]
+        for line in lines:
+            line["time"] = float(line["time"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"The archive's note of commit {commit} is damaged ({error}): {text[:200]!r}") from error
+    return lines
+
+
 def outcome_of(record: dict[str, Any], individual: int, commit: str) -> Outcome:
     """The outcome in a line of `refs/notes/evolve`. Raises UserError where the line is not one."""
     try:

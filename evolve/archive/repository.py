@@ -22,6 +22,7 @@ from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
 CURVES = "refs/notes/curves"
+EXCHANGES = "refs/notes/llm"
 STATE = "refs/evolve/state"
 HEADS = "refs/heads/"
 ELITE = "refs/heads/elite/"
@@ -135,6 +136,13 @@ class Archive:
         """The ids of each individual's parents, by its id."""
         return self._parents
 
+    def elite(self) -> list[Individual]:
+        """The population as it was set last, best first."""
+        by_commit = {individual.commit: individual for individual in self._individuals.values()}
+        ranks = sorted((int(rank), commit) for rank, commit in self._refs.under(ELITE).items())
+        # While an engine writes, two ranks may name the same individual, or one that came after the listing.
+        return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
+
     def in_order(self) -> list[tuple[Individual, Outcome]]:
         """All outcomes in order of arrival, each with its individual."""
         return list(self._order)
@@ -158,6 +166,14 @@ class Archive:
         by_number = {line["n"]: records.curve_of(line) for line in lines}
         numbers = self._numbers.get(individual.id, [])
         return [by_number.get(n, {"n": n, "curve": [], "tail": ""}) for n in numbers]
+
+    def exchanges(self) -> list[tuple[Individual, dict[str, Any]]]:
+        """Every exchange with a language model and the individual it is noted on, in order of time."""
+        noted = [(one, line) for one in self._individuals.values() for line in self._exchanges_of(one)]
+        return sorted(noted, key=lambda pair: pair[1]["time"])
+
+    def _exchanges_of(self, individual: Individual) -> list[dict[str, Any]]:
+        return records.exchange_lines(self._note(self._llm, individual.commit), individual.commit)
 
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
@@ -235,6 +251,14 @@ class Archive:
         self._append(self._outcomes, individual.commit, line)
         self._take(individual, json.loads(line))
 
+    def note_exchange(self, individual: Individual, record: Mapping[str, Any]) -> None:
+        """Append an exchange with a language model to the individual's note: JSON values, "time" among them.
+
+        On the offspring that came of it; where none came of it, on the parent. The record must hold no secret.
+        """
+        self._must_write()
+        self._append(self._llm, individual.commit, json.dumps(record, ensure_ascii=False))
+
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
         self._must_write()
@@ -310,6 +334,7 @@ class Archive:
         self._parents = {individual.id: individual.parents for individual in births.individuals.values()}
         self._outcomes = Notes(self.path, OUTCOMES, self._objects, self._refs)
         self._curves = Notes(self.path, CURVES, self._objects, self._refs)
+        self._llm = Notes(self.path, EXCHANGES, self._objects, self._refs)
         self._order: list[tuple[Individual, Outcome]] = []
         self._numbers: dict[int, list[int]] = {}
         self._next_number = 0

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evolve.llm.faults import Fault, ModelError, retry_after
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT = 180.0  # seconds
 RETRIES = 2  # by the SDK: dropped connections, 5xx, 408, 409, short 429
 PATIENCE = 2.0  # seconds: where Retry-After is longer, the arm rests instead of a thread that sleeps
+SECRET_LENGTH = 8  # characters: what is shorter is no key but a word, such as the 'x' for an endpoint of one's own
 PROBE_TOKENS = 16  # fewer are refused by some endpoints
 
 
@@ -95,6 +96,8 @@ class Client:
             request |= {"stream": True, "stream_options": {"include_usage": True}}
         answer = self._ask(request, max_tokens)
         seconds = time.monotonic() - started
+        if len(self._key) >= SECRET_LENGTH and self._key in answer.text:  # it would be archived
+            answer = replace(answer, text=answer.text.replace(self._key, "[key]"))
         usage = _usage(answer.usage)
         if usage is None:
             sent = sum(estimate(message["content"]) for message in messages)
@@ -148,7 +151,11 @@ class Client:
         if isinstance(error, openai.APITimeoutError):
             return self._timed_out()
         if isinstance(error, openai.APIConnectionError):
-            return ModelError(Fault.CONNECTION, f"The {self._where} cannot be reached, or it dropped the connection.")
+            import httpx2
+
+            reached = not isinstance(error.__cause__, httpx2.ConnectError)
+            trouble = "dropped the connection" if reached else "cannot be reached"
+            return ModelError(Fault.CONNECTION, f"The {self._where} {trouble}.", sent=reached)
         if not isinstance(error, openai.APIStatusError):
             return ModelError(Fault.INVALID_REPLY, f"The {self._where} gave no usable answer: {self._said(error)}.")
         code = error.status_code

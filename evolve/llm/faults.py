@@ -40,11 +40,13 @@ class ModelError(Exception):
     `rest_seconds`: how long the arm should rest, as the endpoint asked (Retry-After) or by the fault's kind.
     """
 
-    def __init__(self, kind: Fault, message: str, rest_seconds: float | None = None) -> None:
+    def __init__(self, kind: Fault, message: str, rest_seconds: float | None = None, *, sent: bool = True) -> None:
+        """`sent`: False where the request never reached the endpoint, so that it cannot have cost anything."""
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.rest_seconds = REST[kind] if rest_seconds is None else rest_seconds
+        self.may_have_cost = sent and kind in (Fault.TIMEOUT, Fault.CONNECTION, Fault.INVALID_REPLY)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

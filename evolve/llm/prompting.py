@@ -41,6 +41,8 @@ PROMPTS = {
     ),
     "repair": Slots(("error", "against"), ("child",)),
     "continue": Slots(("tail",)),
+    "agent": Slots(("script",), ("individual", "minutes")),
+    "outside": Slots(("command",), ("individual", "script", "ticket", "valid")),
 }
 INTENTS = ("tune", "structure", "simplify", "radical", "fix")
 

@@ -23,6 +23,11 @@ class Kind(enum.StrEnum):
     ELIDED = "elided"  # a comment stands for code that was left out
     NO_OP = "no-op"  # the child is the parent
     UNPARSABLE = "unparsable"  # the child is not Python
+    REPEATED = "repeated"  # the same genome, or the same edit in vain, is archived
+    DOES_NOT_RUN = "does not run"  # the dry run failed
+    STALE = "stale"  # its parent left the population while it was written
+    UNUSED = "unused"  # the search ended before it could be used
+    UNWRITTEN = "unwritten"  # no reply: the endpoint was at fault
 
 
 class ReplyRejected(Exception):  # noqa: N818 - a reply is refused, nothing went wrong
