@@ -90,7 +90,7 @@ class Evolution:
         self._running: set[Pair] = set()
         self.evaluations = 0
         self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
-        self._searched = Estimates(self.direction, before=CHOICE)
+        self.searched = Estimates(self.direction, before=CHOICE)
         self.estimates = Estimates(self.direction, before=FRESH)
         self._fresh: dict[int, Individual] = {}  # those with a run that only confirms
         self._children = Counter(id for one in archive.individuals.values() for id in one.parents)
@@ -155,14 +155,14 @@ class Evolution:
         individual = self.archive.individuals[trial.individual]
         if self.racing is None or trial.replicate or not individual.parents:
             return None
-        return self.racing.judge(individual, curve, self._cut)
+        return self.racing.judge(individual, curve, self.cut)
 
     def tell(self, outcome: Outcome) -> Individual:
         """Archive an outcome, then let selection see it."""
         individual = self.archive.individuals[outcome.individual]
         if individual.parents and outcome.replicate == 0 and outcome.score is not None:
             sign = 1.0 if self.direction is Direction.MIN else -1.0
-            entered = sign * outcome.score < sign * self._cut
+            entered = sign * outcome.score < sign * self.cut
             behind = self.racing.let_through_at(individual) if self.racing is not None else None
             outcome = replace(outcome, entered=entered, let_through_at=behind)
         self.archive.record(individual, outcome)
@@ -234,7 +234,7 @@ class Evolution:
     def _unconfirmed(self) -> list[Pair]:
         """The runs that are neither done nor under way, of those that confirm the champion."""
         individuals, seed = self.archive.individuals, self.seed_individual.id
-        pairs = outstanding(self._searched, self.estimates, individuals, self._confirm, seed)
+        pairs = outstanding(self.searched, self.estimates, individuals, self._confirm, seed)
         return [pair for pair in pairs if pair not in self._running]
 
     def _take(self, individual: Individual, outcome: Outcome) -> None:
@@ -244,7 +244,7 @@ class Evolution:
             self._fresh[individual.id] = individual
         if self.racing is not None:
             self.racing.take(individual, outcome)
-        for estimates in (self._searched, self.estimates):
+        for estimates in (self.searched, self.estimates):
             estimates.take(individual.id, outcome.replicate, outcome.score)
         if self.estimates.measured and self.evaluations % self.pop == 0:
             self.logbook.record(
@@ -254,7 +254,7 @@ class Evolution:
             )
 
     @property
-    def _cut(self) -> float:
+    def cut(self) -> float:
         """The mean score that enters the population; infinitely bad while there is room."""
         means = self.estimates.means(self.pop)
         return means[-1] if len(means) == self.pop else -math.inf * self.seed_individual.fitness.weights[0]

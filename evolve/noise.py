@@ -103,12 +103,12 @@ class Posterior(Generic[Key]):
         self.noise = noise
         self._sign = 1.0 if direction is Direction.MIN else -1.0
         self._runs = {key: self._sign * np.asarray(scores, dtype=float) for key, scores in runs.items()}
-        self._means = means = {key: float(scores.mean()) for key, scores in self._runs.items()}
+        self._means = means = {key: self._sign * sum(scores) / len(scores) for key, scores in runs.items()}
         best = min(means.values())
         self._grid: Array = best + noise.sd * np.arange(-BELOW, ABOVE, STEP)
         reach = best + noise.sd * (ABOVE - BELOW)
         near = [key for key, mean in means.items() if mean < reach]
-        likelihood = np.stack([self._likelihood(self._runs[key]) for key in near])
+        likelihood = self._likelihood([self._runs[key] for key in near])
         prior = _nonparametric_prior(likelihood)
         sharp = _posterior(likelihood, prior)
         smooth = _posterior(likelihood, _smoothed(prior))
@@ -159,12 +159,16 @@ class Posterior(Generic[Key]):
         """The individuals by shrunken value, best first; of equals, in the order given."""
         return sorted(self._runs, key=lambda key: self._sign * self.value(key))
 
-    def _likelihood(self, scores: Array) -> Array:
-        """Likelihood of an individual's runs at each value of the grid, scaled to a maximum of one."""
+    def _likelihood(self, groups: Sequence[Array]) -> Array:
+        """Likelihood of each individual's runs at each value of the grid, scaled to a maximum of one; shape
+        (individuals, values).
+        """
         # 0.8: the Student scale whose middle 95 % are as wide as those of a normal with the noise's deviation.
-        distances = (scores[:, None] - self._grid[None, :]) / (0.8 * self.noise.sd)
-        logs = -(TAIL_DEGREES + 1) / 2 * np.log1p(distances**2 / TAIL_DEGREES).sum(axis=0)
-        return np.asarray(np.exp(logs - logs.max()))
+        distances = (np.concatenate(groups)[:, None] - self._grid[None, :]) / (0.8 * self.noise.sd)
+        logs = -(TAIL_DEGREES + 1) / 2 * np.log1p(distances**2 / TAIL_DEGREES)
+        first_runs = np.cumsum([0, *(len(group) for group in groups[:-1])])
+        logs = np.add.reduceat(logs, first_runs, axis=0)
+        return np.asarray(np.exp(logs - logs.max(axis=1, keepdims=True)))
 
 
 def _nonparametric_prior(likelihood: Array) -> Array:

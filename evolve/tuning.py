@@ -32,7 +32,7 @@ class Tuner:
     """
 
     def __init__(self, archive: Archive) -> None:
-        self._rows: list[Row] = []
+        self._rows: dict[int, Row] = {}  # by individual
         self._untold: list[tuple[Individual, Outcome]] = list(archive.in_order())
         self._births = {True: 0, False: 0}  # evaluated offspring, by whether they are its own
         self._entered = {True: 0, False: 0}
@@ -93,11 +93,13 @@ class Tuner:
         from evolve.variation.numeric import Row
 
         for individual, outcome in self._untold:
+            # One row each: replicates of the best would fill the place of all good settings with one setting.
             # What fails may not have come as far as to report its constants.
             known: dict[str, Any] = outcome.constants or {one.name: one.value for one in _declared(individual.genome)}
-            self._rows.append(Row(known, outcome.score, outcome.status is Status.RACED))
+            score = individual.fitness.mean if individual.fitness.measured else None
+            self._rows[individual.id] = Row(known, score, outcome.status is Status.RACED)
         self._untold.clear()
-        return self._rows
+        return list(self._rows.values())
 
 
 def _declared(genome: str) -> list[Constant]:

@@ -67,3 +67,11 @@ def test_failures_are_learned_from_by_the_constants_of_their_genome(tmp_path: Pa
         rows = Tuner(archive)._history()
     assert all(set(row.constants) == {"WIDTH", "DEPTH", "BIAS", "SHAPE"} for row in rows)
     assert any(row.score is None for row in rows)
+
+
+def test_replicates_are_one_row(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=12, function=noisy, seed_replicates=3)
+    assert evolution.replicates
+    with Archive.open(tmp_path / "archive.git") as archive:
+        rows = Tuner(archive)._history()
+        assert [row.score for row in rows] == [one.fitness.mean for one in archive.individuals.values()]
