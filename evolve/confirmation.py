@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from evolve.arena import Direction
 from evolve.estimates import Estimates
 from evolve.individual import Individual
-from evolve.noise import Noise
+from evolve.noise import Noise, pooled_noise
 
 CHOICE = 1000  # replicates numbered from here on tell the contenders apart
 FRESH = 2000  # and from here on measure the champion; no selection ever sees them
@@ -35,6 +35,7 @@ class Confirmation:
     probability: float  # that it is better than the seed genome
     gain: float  # over the seed genome's mean, in the direction of the metric
     apparent: float  # gain that the runs of the search showed
+    noise: Noise  # of one run, the fresh ones included
 
     @property
     def real_share(self) -> float:
@@ -104,10 +105,15 @@ def confirmed(individuals: Iterable[Individual]) -> Individual | None:
 
 
 def confirmation(individual: Individual, seed: Individual, noise: Noise, direction: Direction) -> Confirmation | None:
-    """What the fresh runs say, with the noise of a run pooled from the whole archive; None with too few of them."""
+    """What the fresh runs say; None with too few of them.
+
+    `noise` is what the search knew of one run's. It counts beside the spread of the fresh runs themselves, which a
+    machine that has become busier since may have made larger.
+    """
     own, base = fresh_scores(individual), fresh_scores(seed)
     if len(own) < LEAST_FRESH or len(base) < LEAST_FRESH:
         return None
+    noise = pooled_noise([own, base], noise.sd, noise.degrees)
     sign = 1.0 if direction is Direction.MIN else -1.0
     wide = student_975(noise.degrees)
     mean, seed_mean = statistics.fmean(own), statistics.fmean(base)
@@ -126,6 +132,7 @@ def confirmation(individual: Individual, seed: Individual, noise: Noise, directi
         statistics.NormalDist().cdf(gain / spread),
         gain,
         apparent,
+        noise,
     )
 
 

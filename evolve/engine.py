@@ -21,7 +21,7 @@ from evolve.estimates import Estimates
 from evolve.evaluation import heartbeat
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Cancelled, Trial, cancel
-from evolve.individual import Individual, Outcome
+from evolve.individual import Individual, Outcome, Status
 from evolve.race import Race
 
 REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
@@ -327,9 +327,18 @@ def search(evolution: Evolution, executor: Executor, workers: int, monitor: Moni
             try:
                 outcome = future.result()
             except (Cancelled, CancelledError):
-                evolution.forget(trial)
-            else:
-                monitor.told(evolution.tell(outcome), outcome)
+                if stop.now:
+                    evolution.forget(trial)
+                    continue
+                # Nobody here called it off: the genome wrote the file that does.
+                outcome = Outcome(
+                    Status.CHEATED,
+                    reason="called off its own trial",
+                    individual=trial.individual,
+                    replicate=trial.replicate,
+                    seed=trial.seed,
+                )
+            monitor.told(evolution.tell(outcome), outcome)
         for trial in running.values():
             beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
             if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:

@@ -71,7 +71,7 @@ def champion_lines(
         f"{title} #{best.id}: {metric} {fresh.mean:.4f} on {fresh.runs} fresh runs "
         f"(95 % interval {fresh.low:.4f} to {fresh.high:.4f}); seed genome {fresh.seed_mean:.4f} on "
         f"{fresh.seed_runs} fresh runs; better than it with probability {_probability(fresh.probability)}.",
-        f"{_real_gain(fresh)} {spread}",
+        f"{_real_gain(fresh)} One run's standard deviation: {fresh.noise.sd:.5f}.",
     ]
 
 

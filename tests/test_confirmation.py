@@ -139,3 +139,15 @@ def test_the_direction_of_the_metric() -> None:
 def test_quantiles_of_student(degrees: float, quantile: float) -> None:
     assert student_975(degrees) == pytest.approx(quantile, rel=0.01)
     assert not math.isnan(student_975(1.0))
+
+
+def test_fresh_runs_that_disagree_widen_the_interval_whatever_the_search_believed() -> None:
+    search = Search(seed=[1.0], a=[0.9])
+    for k, (ours, base) in enumerate([(0.90, 1.02), (0.94, 0.98), (0.86, 1.05), (0.91, 0.95)]):
+        search.run((1, FRESH + k), ours)
+        search.run((0, FRESH + k), base)
+    quiet = Noise(0.0005, 2.0)
+    figure = confirmation(search.individuals[1], search.individuals[0], quiet, Direction.MIN)
+    assert figure is not None
+    assert figure.noise.sd > 0.02
+    assert figure.high - figure.low > 0.04
