@@ -35,14 +35,14 @@ class NoRoom(Exception):  # noqa: N818 - an ordinary answer of the budget
 
 @dataclass(frozen=True)
 class Job:
-    """An offspring to be written. The first request's room in the budget is set aside already."""
+    """An offspring to be written by `write`. `reservation`: room in the budget for the first request."""
 
     arm: Arm
     client: Client
     parents: tuple[Individual, ...]  # the fitter one first
     genome: str  # the first parent's
     messages: Sequence[Message]
-    reservation: Reservation
+    reservation: Reservation | None
     write: Callable[[Conversation], Offspring]
     asked: float  # reading of the monotonic clock
 

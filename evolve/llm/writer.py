@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
-from evolve.breeding import CROSSOVER_AFTER, Exhausted, Operators
+from evolve.breeding import CROSSOVER_AFTER, PAIRS, Exhausted, Operators
 from evolve.individual import Individual, Offspring, Outcome
 from evolve.llm import ledger
 from evolve.llm.author import Author, Draft, Job, exchange_figures, set_aside
@@ -19,6 +20,7 @@ from evolve.llm.bandit import Arm, Bandit
 from evolve.llm.briefing import brief
 from evolve.llm.budget import Budget
 from evolve.llm.context import mutation_messages
+from evolve.llm.crossing import Crossing
 from evolve.llm.ensemble import FATAL, Ensemble
 from evolve.llm.faults import LONGEST_REST, ModelError
 from evolve.llm.ledger import CATALOGUE, CROSSOVER, Scale
@@ -27,11 +29,13 @@ from evolve.llm.pool import Pool
 from evolve.llm.prompting import INTENTS, MAX_TOKENS, Prompts, PromptTooLong
 from evolve.llm.rejection import Kind, ReplyRejected
 from evolve.randomness import generator
+from evolve.variation.ancestry import merge_bases
 
 if TYPE_CHECKING:
     from evolve.engine import Evolution
 
 PATIENCE = 3  # faults of a model in a row before a search with no other operators gives up on it
+PAIRLESS_REST = 30.0  # seconds: until then the population may have two that can be merged
 CLOSING_WAIT = 2.0  # seconds that the end of a search gives replies that are on their way
 
 
@@ -47,7 +51,7 @@ class Options:
 
 
 class Writer:
-    """Mutations by language models, and what needs none for as long as none of theirs is ready.
+    """Mutations and crossovers by language models, and what needs none for as long as none of theirs is ready.
 
         choose an arm (model, operator, intent), and a parent;      engine's thread
         prompt = brief(parent);  reserve the most it can cost       engine's thread
@@ -88,6 +92,7 @@ class Writer:
         exchanges = archive.exchanges()
         self._scale = Scale()
         arms = [Arm(model, "mutation", intent) for model in ensemble.models for intent in INTENTS]
+        arms += [Arm(model, "crossover") for model in ensemble.models]
         self._bandit = Bandit(
             arms + ([CATALOGUE, CROSSOVER] if operators else []),
             {model.name: model.weight for model in ensemble.models.values()},
@@ -118,12 +123,15 @@ class Writer:
     def take(self, evolution: Evolution) -> Offspring | None:
         """The first draft that is ready; else an offspring of the operators; None with neither."""
         self._collect()
-        self._fill(evolution)
         self._taken = None
-        offspring = self._first_ready(evolution) or self._fill_in(evolution)
+        return self._first_ready(evolution) or self._fill_in(evolution)
+
+    def prepare(self, evolution: Evolution) -> None:
+        """Collect drafts and begin new ones, here and not in `take`, for whose end a worker waits."""
+        self._collect()
+        self.memory.refresh()
         self._fill(evolution)
         self._report_models()
-        return offspring
 
     def born(self, individual: Individual) -> None:
         if self._taken is not None:
@@ -226,6 +234,8 @@ class Writer:
                 return
             if arm.model is None:
                 self._queue.append(arm)
+            elif arm.operator == "crossover":
+                self._begin_crossover(evolution, arm, rng)
             elif not self._begin(evolution, arm, parent):
                 return
 
@@ -236,7 +246,7 @@ class Writer:
         )
         possible = []
         for arm in self._bandit.arms:
-            if arm == CROSSOVER and evolution.evaluations < CROSSOVER_AFTER:
+            if arm.operator == "crossover" and evolution.evaluations < CROSSOVER_AFTER:
                 continue
             if arm.intent == "fix" and not failed:
                 continue
@@ -281,6 +291,28 @@ class Writer:
             Job(arm, client, (parent,), context.source, messages, reservation, self._author.mutation, time.monotonic())
         )
         return True
+
+    def _begin_crossover(self, evolution: Evolution, arm: Arm, rng: random.Random) -> None:
+        """Merge a pair in a thread, where its conflicts are asked about; without a pair the arm rests."""
+        for _ in range(PAIRS):
+            pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
+            fitter, other = evolution.toolbox.survive(pair, 2)
+            bases = merge_bases(self._archive.parents, fitter.id, other.id)
+            if bases and bases[0] not in (fitter.id, other.id):
+                break
+        else:
+            self._bandit.rest(arm, PAIRLESS_REST)
+            return
+        mate = evolution.toolbox.mate
+        crossing = Crossing(
+            lambda first, second, resolve: mate(first, second, resolve=resolve),
+            self._options.prompts,
+            self._author.check,
+            self._archive.individuals[bases[0]],
+        )
+        client = self._ensemble.clients[str(arm.model)]
+        self._writing[client.model.name] += 1
+        self._pool.submit(Job(arm, client, (fitter, other), fitter.genome, (), None, crossing, time.monotonic()))
 
     def _read_program(self) -> str:
         """The user's direction, read anew: a running search can be steered. What cannot be read stays as it was."""
