@@ -295,3 +295,24 @@ def test_an_endpoint_that_fails_in_a_crossover_leaves_the_fitter_parents_text(
     assert "WIDTH = 3.0" in child.genome and "BIAS = 0.1" in child.genome
     rig.writer.close()
     rig.archive.close()
+
+
+def test_what_is_on_its_way_when_a_search_ends_counts_as_spent(
+    httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def slow(messages: list[dict[str, str]], number: int) -> str:
+        gate.wait(10)
+        return narrow(messages, number)
+
+    rig = Rig(httpserver, tmp_path, {"a": slow})
+    rig.measure(2.0)
+    rig.evolution.prepare()
+    monkeypatch.setattr("evolve.llm.writer.CLOSING_WAIT", 0.05)
+    rig.writer.close()
+    gate.set()
+    unused = [e for _, e in rig.archive.exchanges() if e.get("rejection") == "unused"]
+    assert len(unused) == 3
+    assert spent(unused).tokens >= rig.writer._budget.spent.tokens + 3 * 8192
+    rig.archive.close()
