@@ -69,7 +69,7 @@ def measure(box: float, wait: float, births: int, operators: bool) -> str:
         boxes = Boxes(box)
         toolbox.register("evaluate", boxes)
         evolution = Evolution(
-            archive, toolbox, TrialMaker(toy, Data("", "", ""), directory), pop=births, gens=1, seed=1
+            archive, toolbox, TrialMaker(toy, Data("", "", ""), directory), pop=8, gens=-(-births // 8), seed=1
         )
         writer = Writer(
             archive,
@@ -99,7 +99,7 @@ def measure(box: float, wait: float, births: int, operators: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--births", type=int, default=30)
+    parser.add_argument("--births", type=int, default=24, help="a multiple of 8")
     parser.add_argument("--box", type=float, default=2.0)
     births, box = (options := parser.parse_args()).births, options.box
     print(

@@ -31,6 +31,9 @@ class Source(Protocol):
     def take(self, evolution: Evolution) -> Offspring | None:
         """An offspring whose genome is not archived yet; None where this source has none now."""
 
+    def prepare(self, evolution: Evolution) -> None:
+        """Work ahead, some milliseconds at most: called several times a second while trials run."""
+
     def born(self, individual: Individual) -> None:
         """The offspring taken last is this individual in the archive now."""
 
@@ -73,6 +76,8 @@ class Operators:
             f"No new genome in {ATTEMPTS} attempts ({reasons}): the operators have nothing left to try. "
             "Give the seed genome more constants with '# range:' or '# choices:'."
         )
+
+    def prepare(self, evolution: Evolution) -> None: ...
 
     def born(self, individual: Individual) -> None: ...
 

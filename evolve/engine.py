@@ -173,6 +173,12 @@ class Evolution:
             source.told(individual, outcome)
         return individual
 
+    def prepare(self) -> None:
+        """Let the sources work ahead while trials run."""
+        if self.population:
+            for source in self.sources:
+                source.prepare(self)
+
     def forget(self, trial: Trial) -> None:
         """A trial was cancelled: its individual stays in the archive without that outcome, to be run again."""
         self._running.discard((trial.individual, trial.replicate))
@@ -317,6 +323,8 @@ def search(evolution: Evolution, executor: Executor, workers: int, monitor: Moni
             return
         if stop.now:
             executor.shutdown(wait=False, cancel_futures=True)
+        if not stop.drain:
+            evolution.prepare()  # the workers are busy: what this takes costs none of them time
         if running:
             done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
         else:

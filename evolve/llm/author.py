@@ -33,16 +33,16 @@ class NoRoom(Exception):  # noqa: N818 - an ordinary answer of the budget
     """The caps leave no room for another request."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
-    """An offspring to be written. The first request's room in the budget is set aside already."""
+    """An offspring to be written by `write`. `reservation`: room in the budget for the first request."""
 
     arm: Arm
     client: Client
     parents: tuple[Individual, ...]  # the fitter one first
     genome: str  # the first parent's
     messages: Sequence[Message]
-    reservation: Reservation
+    reservation: Reservation | None
     write: Callable[[Conversation], Offspring]
     asked: float  # reading of the monotonic clock
 
@@ -105,11 +105,11 @@ class Conversation:
                 self._budget.forfeit(reservation)
             else:
                 self._budget.release(reservation)
-            self._record(messages, began, input_tokens=lost.tokens, cost=lost.cost, fault=error.kind.value)
+            self.record(messages, began, input_tokens=lost.tokens, cost=lost.cost, fault=error.kind.value)
             raise
         tokens = completion.input_tokens + completion.output_tokens
         self._budget.settle(reservation, tokens, completion.cost)
-        self._record(messages, began, **exchange_figures(completion, reservation), reply=completion.text)
+        self.record(messages, began, **exchange_figures(completion, reservation), reply=completion.text)
         return completion
 
     def answer(self, messages: Sequence[Message]) -> tuple[str, str | None]:
@@ -124,7 +124,7 @@ class Conversation:
             return completion.text, completion.finish_reason
         return join_continuation(completion.text, more.text), more.finish_reason
 
-    def _record(self, messages: Sequence[Message], began: float, **figures: object) -> None:
+    def record(self, messages: Sequence[Message], began: float, **figures: object) -> None:
         """The messages that no earlier record of this job holds, so that the source is archived once."""
         arm = self.job.arm
         pairs = zip(self._sent, messages, strict=False)
@@ -167,6 +167,15 @@ def set_aside(budget: Budget, model: Model, messages: Sequence[Message]) -> Rese
     """Room for a request and the longest reply to it; None where there is none now."""
     sent = upper_bound(messages)
     return budget.reserve(sent + OUTPUT_TOKENS, model.cost_bound(sent, OUTPUT_TOKENS))
+
+
+def abandoned(job: Job, prompts: Prompts) -> Draft:
+    """The draft of a job whose reply nobody waited for: all that was reserved for it counts as spent."""
+    conversation = Conversation(job, prompts, Budget())
+    if job.reservation is not None:
+        conversation.record(job.messages, time.time(), input_tokens=job.reservation.tokens, cost=job.reservation.cost)
+        conversation.draft.reject(ReplyRejected(Kind.UNUSED, "the search ended before the reply came."))
+    return conversation.draft
 
 
 class Author:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,28 +12,30 @@ from typing import TYPE_CHECKING
 
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
-from evolve.breeding import CROSSOVER_AFTER, Exhausted, Operators
+from evolve.breeding import CROSSOVER_AFTER, PAIRS, Exhausted, Operators
 from evolve.individual import Individual, Offspring, Outcome
 from evolve.llm import ledger
-from evolve.llm.author import Author, Draft, Job, exchange_figures, set_aside
+from evolve.llm.author import Author, Draft, Job, abandoned, exchange_figures, set_aside
 from evolve.llm.bandit import Arm, Bandit
 from evolve.llm.briefing import brief
 from evolve.llm.budget import Budget
 from evolve.llm.context import mutation_messages
-from evolve.llm.ensemble import FATAL, Ensemble
-from evolve.llm.faults import LONGEST_REST, ModelError
+from evolve.llm.crossing import Crossing
+from evolve.llm.ensemble import Ensemble
+from evolve.llm.health import Health
 from evolve.llm.ledger import CATALOGUE, CROSSOVER, Scale
 from evolve.llm.memory import Memory
 from evolve.llm.pool import Pool
 from evolve.llm.prompting import INTENTS, MAX_TOKENS, Prompts, PromptTooLong
 from evolve.llm.rejection import Kind, ReplyRejected
 from evolve.randomness import generator
+from evolve.variation.ancestry import merge_bases
 
 if TYPE_CHECKING:
     from evolve.engine import Evolution
 
-PATIENCE = 3  # faults of a model in a row before a search with no other operators gives up on it
-CLOSING_WAIT = 2.0  # seconds that the end of a search gives replies that are on their way
+PAIRLESS_REST = 30.0  # seconds: until then the population may have two that can be merged
+CLOSING_WAIT = 2.0  # seconds that the end of a search gives replies that are on their way; they are paid for
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Options:
 
 
 class Writer:
-    """Mutations by language models, and what needs none for as long as none of theirs is ready.
+    """Mutations and crossovers by language models, and what needs none for as long as none of theirs is ready.
 
         choose an arm (model, operator, intent), and a parent;      engine's thread
         prompt = brief(parent);  reserve the most it can cost       engine's thread
@@ -88,6 +91,7 @@ class Writer:
         exchanges = archive.exchanges()
         self._scale = Scale()
         arms = [Arm(model, "mutation", intent) for model in ensemble.models for intent in INTENTS]
+        arms += [Arm(model, "crossover") for model in ensemble.models]
         self._bandit = Bandit(
             arms + ([CATALOGUE, CROSSOVER] if operators else []),
             {model.name: model.weight for model in ensemble.models.values()},
@@ -102,15 +106,15 @@ class Writer:
         self._pool: Pool[Job, Draft] = Pool(self._author.write, options.ahead)
         self._queue: list[Arm | Draft] = []  # what take() can give at once, the oldest first
         self._writing: Counter[str] = Counter()  # drafts in the threads, by model
+        self._jobs: list[Job] = []  # in the threads
         self._taken: Draft | None = None
-        self._faults: Counter[str] = Counter()  # in a row, by model
-        self._fault: dict[str, ModelError] = {}  # the latest one of each model
-        self._fault_at: dict[str, float] = {}  # an answer to what was asked before it does not undo a fault
+        self._unnoted: list[tuple[Individual, Draft]] = []  # born, and their exchanges not archived yet
+        self._health = Health(ensemble.models, self._bandit)
         self._no_room: set[str] = set()  # models whose requests the budget's caps no longer let through
         self._said = ""
         self._program = ""
         for name, error in ensemble.absent.items():
-            self._take_fault(name, error)
+            self._health.failed(name, error)
         self._note_probes()
 
     # The engine's side: evolve.breeding.Source
@@ -118,16 +122,20 @@ class Writer:
     def take(self, evolution: Evolution) -> Offspring | None:
         """The first draft that is ready; else an offspring of the operators; None with neither."""
         self._collect()
-        self._fill(evolution)
         self._taken = None
-        offspring = self._first_ready(evolution) or self._fill_in(evolution)
+        return self._first_ready(evolution) or self._fill_in(evolution)
+
+    def prepare(self, evolution: Evolution) -> None:
+        """Collect drafts and begin new ones, here and not in `take`, for whose end a worker waits."""
+        self._note_born()
+        self._collect()
+        self.memory.refresh()
         self._fill(evolution)
         self._report_models()
-        return offspring
 
     def born(self, individual: Individual) -> None:
         if self._taken is not None:
-            self._note(individual, self._taken)
+            self._unnoted.append((individual, self._taken))  # the new box need not wait for the writing of it
             self._taken = None
 
     def told(self, individual: Individual, outcome: Outcome) -> None:
@@ -137,10 +145,14 @@ class Writer:
             self._bandit.record(arm, gain, self._scale.cost(individual.cost, boxed=True))
 
     def close(self) -> None:
-        """Archive what was paid for and is not used; replies that do not come in time are counted by nobody."""
-        while self._pool.in_flight and (draft := self._pool.ready(CLOSING_WAIT)) is not None:
+        """Archive what was paid for and is not used; of replies that do not come in time, all that was reserved."""
+        self._note_born()
+        deadline = time.monotonic() + CLOSING_WAIT
+        while (draft := self._pool.ready(deadline - time.monotonic())) is not None:
             self._finish(draft)
         self._pool.close()
+        for job in self._jobs:
+            self._note(job.parents[0], abandoned(job, self._options.prompts))
         for entry in self._queue:
             if isinstance(entry, Draft):
                 self._discard(entry, Kind.UNUSED, "the search ended before it was used.")
@@ -154,13 +166,13 @@ class Writer:
             self._finish(draft)
 
     def _finish(self, draft: Draft) -> None:
+        self._jobs.remove(draft.job)
         model = draft.job.client.model.name
         self._writing[model] -= 1
         if draft.fault is not None:
-            self._take_fault(model, draft.fault)
-        elif draft.exchanges and draft.job.asked > self._fault_at.get(model, 0.0):
-            self._faults[model] = 0
-            self._fault.pop(model, None)
+            self._health.failed(model, draft.fault)
+        elif draft.exchanges:
+            self._health.answered(model, draft.job.asked)
         if draft.offspring is not None:
             self._queue.append(draft)
             return
@@ -168,15 +180,6 @@ class Writer:
         if ledger.learned(draft.rejection.kind):
             self._bandit.record(draft.job.arm, None, self._scale.cost(draft.cost, boxed=False))
         self._note(draft.job.parents[0], draft)
-
-    def _take_fault(self, model: str, error: ModelError) -> None:
-        """Let the model rest, twice as long at each fault in a row; faults of one moment count once."""
-        self._fault[model] = error
-        self._fault_at[model] = time.monotonic()
-        if any(arm.model == model for arm in self._bandit.awake()):
-            self._faults[model] += 1
-            rest = error.rest_seconds * 2 ** (self._faults[model] - 1)
-            self._bandit.rest_model(model, min(rest, LONGEST_REST))
 
     def _first_ready(self, evolution: Evolution) -> Offspring | None:
         for entry in list(self._queue):
@@ -226,6 +229,8 @@ class Writer:
                 return
             if arm.model is None:
                 self._queue.append(arm)
+            elif arm.operator == "crossover":
+                self._begin_crossover(evolution, arm, rng)
             elif not self._begin(evolution, arm, parent):
                 return
 
@@ -236,12 +241,12 @@ class Writer:
         )
         possible = []
         for arm in self._bandit.arms:
-            if arm == CROSSOVER and evolution.evaluations < CROSSOVER_AFTER:
+            if arm.operator == "crossover" and evolution.evaluations < CROSSOVER_AFTER:
                 continue
             if arm.intent == "fix" and not failed:
                 continue
             # After a fault, one request shows whether the endpoint is back.
-            if arm.model in self._no_room or (self._faults[str(arm.model)] and self._writing[str(arm.model)]):
+            if arm.model in self._no_room or (self._health.doubtful(str(arm.model)) and self._writing[str(arm.model)]):
                 continue
             possible.append(arm)
         return possible
@@ -276,11 +281,36 @@ class Writer:
             if self._spent_out:
                 self._tell(f"The budget for language models is used up: {self._or_else}.")
             return True
-        self._writing[client.model.name] += 1
-        self._pool.submit(
+        self._submit(
             Job(arm, client, (parent,), context.source, messages, reservation, self._author.mutation, time.monotonic())
         )
         return True
+
+    def _begin_crossover(self, evolution: Evolution, arm: Arm, rng: random.Random) -> None:
+        """Merge a pair in a thread, where its conflicts are asked about; without a pair the arm rests."""
+        for _ in range(PAIRS):
+            pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
+            fitter, other = evolution.toolbox.survive(pair, 2)
+            bases = merge_bases(self._archive.parents, fitter.id, other.id)
+            if bases and bases[0] not in (fitter.id, other.id):
+                break
+        else:
+            self._bandit.rest(arm, PAIRLESS_REST)
+            return
+        mate = evolution.toolbox.mate
+        crossing = Crossing(
+            lambda first, second, resolve: mate(first, second, resolve=resolve),
+            self._options.prompts,
+            self._author.check,
+            self._archive.individuals[bases[0]],
+        )
+        client = self._ensemble.clients[str(arm.model)]
+        self._submit(Job(arm, client, (fitter, other), fitter.genome, (), None, crossing, time.monotonic()))
+
+    def _submit(self, job: Job) -> None:
+        self._jobs.append(job)
+        self._writing[job.client.model.name] += 1
+        self._pool.submit(job)
 
     def _read_program(self) -> str:
         """The user's direction, read anew: a running search can be steered. What cannot be read stays as it was."""
@@ -298,6 +328,10 @@ class Writer:
     def _note(self, individual: Individual, draft: Draft) -> None:
         for exchange in draft.exchanges:
             self._archive.note_exchange(individual, exchange)
+
+    def _note_born(self) -> None:
+        while self._unnoted:
+            self._note(*self._unnoted.pop())
 
     def _note_probes(self) -> None:
         for name, completion in self._ensemble.probes.items():
@@ -323,7 +357,7 @@ class Writer:
         return "the search goes on without" if self._operators else "the search stops (--llm-only)"
 
     def _models_awake(self) -> bool:
-        return not self._spent_out and any(arm.model for arm in self._bandit.awake())
+        return not self._spent_out and self._health.any_awake
 
     def _report_models(self) -> None:
         """Say once that no model is left, and once that one is back; without other operators, give up."""
@@ -333,20 +367,17 @@ class Writer:
                 self._give_up("no language model can be asked: stopping (--llm-only)")
             return
         if self._models_awake():
-            if self._said and any(name not in self._fault for name in self._ensemble.models):
+            if self._said and self._health.any_well:
                 self._say("Language models answer again.")
                 self._said = ""
             return
         if busy:
             return
-        why = " ".join(dict.fromkeys(error.message for error in self._fault.values()))
+        why = self._health.why
         if self._operators:
             self._tell(f"No language model answers, so the search goes on with catalogue and crossover. {why}")
-        elif all(self._faults[name] >= PATIENCE or self._fatal(name) for name in self._ensemble.models):
+        elif self._health.hopeless:
             self._give_up(f"no language model answers: stopping (--llm-only). {why}")
-
-    def _fatal(self, model: str) -> bool:
-        return model in self._fault and self._fault[model].kind in FATAL
 
     def _tell(self, text: str) -> None:
         """Say something once, until another thing is to be said."""

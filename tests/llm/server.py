@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 PATH = "/v1/chat/completions"
+PROBE = "Say ok."
 BLOCK = "Idea: {idea}\n\n<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
 
 Answer = Callable[[list[dict[str, str]], int], str]
@@ -27,6 +28,9 @@ def constant(name: str, text: str) -> str:
 
 def narrow(messages: list[dict[str, str]], number: int) -> str:
     """An edit that no other call gives: the bias of the toy genome, moved a little towards its best value."""
+    if len(messages) == 1:  # a conflict
+        first = re.findall(r"## First parent.*?```python\n(.*?)```", messages[0]["content"], re.DOTALL)[0]
+        return f"Idea: keep the first.\n\n```python\n{first}```\n"
     old = constant("BIAS", messages[1]["content"])
     value = float(old.split("=")[1].split("#")[0])
     new = f"BIAS = {value - 0.01 * (1 + number % 7) - number / 1e6:.7f}  # range: -1..1"
@@ -51,7 +55,7 @@ class ModelServer:
     def asked(self, model: str) -> list[str]:
         """The last message of each request to a model, without the probes."""
         asked = [one["messages"] for one in self.requests if one["model"] == model]
-        return [messages[-1]["content"] for messages in asked if len(messages) > 1]
+        return [messages[-1]["content"] for messages in asked if messages[-1]["content"] != PROBE]
 
     def _handle(self, request: Request) -> Response:
         if self.down:
@@ -64,7 +68,7 @@ class ModelServer:
         self.requests.append(asked)
         messages = asked["messages"]
         text = "ok"
-        if len(messages) > 1:
+        if messages[-1]["content"] != PROBE:
             time.sleep(self._wait)
             text = self.answers[asked["model"]](messages, next(self._numbers))
         sent = sum(len(message["content"]) for message in messages) // 4

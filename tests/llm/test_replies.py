@@ -157,7 +157,8 @@ def test_the_shape_is_refused_for_its_reason(shape: str) -> None:
 
 
 def test_every_kind_has_a_case() -> None:
-    assert {kind for _, kind in REFUSED.values()} == set(Kind)
+    of_the_search = {Kind.REPEATED, Kind.DOES_NOT_RUN, Kind.STALE, Kind.UNUSED, Kind.UNWRITTEN}  # in test_writer
+    assert {kind for _, kind in REFUSED.values()} == set(Kind) - of_the_search
 
 
 def test_a_part_of_a_line_is_never_hit() -> None:

@@ -48,9 +48,9 @@ def test_two_models_write_and_everything_is_archived_but_the_key(httpserver: HTT
     with Archive.open(tmp_path / "run" / "archive.git") as archive:
         born = [one for one in archive.individuals.values() if one.id]
         exchanges = archive.exchanges()
-    assert len(born) == 12 and {one.model for one in born} == {"a", "b"}
-    assert all(one.operator in ("tune", "structure", "simplify", "radical", "fix") for one in born)
-    assert all(one.cost["money"] > 0 and one.cost["output_tokens"] > 0 for one in born)
+    assert len(born) == 12 and {one.model for one in born} >= {"a", "b"}
+    assert all(one.operator in ("tune", "structure", "simplify", "radical", "fix", "crossover") for one in born)
+    assert all(one.cost["money"] > 0 and one.cost["output_tokens"] > 0 for one in born if one.model)
     noted = {one.id for one, exchange in exchanges if exchange.get("rejection") is None}
     assert noted >= {one.id for one in born}
     accepted = next(exchange for one, exchange in exchanges if one.id == 1)
@@ -116,7 +116,7 @@ def test_llm_only_stops_with_its_budget(httpserver: HTTPServer, tmp_path: Path) 
 
 def test_what_cannot_be_used_goes_back_once_with_its_error(httpserver: HTTPServer, tmp_path: Path) -> None:
     def careless(messages: list[dict[str, str]], number: int) -> str:
-        if len(messages) > 2:
+        if len(messages) != 2:
             return narrow(messages, number)
         broken = ["not there = 1", "", "BIAS = 1 / 0", "BIAS = (", constant("BIAS", messages[1]["content"])]
         new = broken[number % len(broken)]
