@@ -31,10 +31,12 @@ class Record:
     rate: float  # estimated share of would-be entrants that were stopped
 
     def __str__(self) -> str:
-        rate = "unknown" if math.isnan(self.rate) else f"{100 * self.rate:.1f} %"
-        return (
-            f"{self.raced} stopped early, {self.saved:.1f} boxes saved; {self.let_through} let through to measure "
-            f"mistakes: an estimated {rate} of the runs that would have entered the population were stopped"
+        text = f"{self.raced} stopped early, {self.saved:.1f} boxes saved; "
+        if not self.let_through or math.isnan(self.rate):
+            return text + "the rate of mistakes is not known yet, because none was let through"
+        return text + (
+            f"of the runs that would have entered the population an estimated {100 * self.rate:.1f} % were stopped "
+            f"(measured on {self.let_through} let through)"
         )
 
 

@@ -104,7 +104,7 @@ def test_those_let_through_are_noted_and_measure_the_mistakes() -> None:
     race.take(one, outcome)
     assert race.record.let_through == 1
     assert 0 < race.record.rate < 0.01  # it stands for a thousandth of itself
-    assert "1 let through" in str(race.record)
+    assert "measured on 1 let through" in str(race.record)
 
 
 def test_a_raced_run_is_archived_with_its_curve_and_never_selected(tmp_path: Path) -> None:
@@ -144,3 +144,7 @@ def test_a_raced_run_is_archived_with_its_curve_and_never_selected(tmp_path: Pat
         for one, outcome in archive.in_order():
             again.take(one, outcome)
         assert str(again.record) == str(evolution.racing.record)
+
+
+def test_without_one_let_through_the_rate_of_mistakes_is_unknown() -> None:
+    assert "not known yet" in str(filled().record)
