@@ -54,6 +54,8 @@ class Inbox:
             return offspring
         return None
 
+    def prepare(self, evolution: Evolution) -> None: ...
+
     def born(self, individual: Individual) -> None:
         if self._taken is not None:
             self._done(self._taken, individual.id)

@@ -59,6 +59,8 @@ class Tuner:
                 return offspring
         return None
 
+    def prepare(self, evolution: Evolution) -> None: ...
+
     def born(self, individual: Individual) -> None: ...
 
     def told(self, individual: Individual, outcome: Outcome) -> None:

@@ -133,6 +133,8 @@ class Agent:
                 self._fail("prompt too long", str(error))
         return offspring
 
+    def prepare(self, evolution: Evolution) -> None: ...
+
     def born(self, individual: Individual) -> None:
         self.taken += 1
 
