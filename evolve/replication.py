@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-
-from evolve.noise import Array, Key, Posterior
+from evolve.noise import Key, Posterior
 
 UNDECIDED = 1.5  # standard errors within which a comparison is not settled
 MANY_CHILDREN = 4
@@ -65,39 +63,3 @@ def replicate_candidates(
 def _doubt(gap: float, sd: float, runs: int) -> float:
     """One where two values cannot be told apart, falling to zero at UNDECIDED standard errors."""
     return max(0.0, 1.0 - abs(gap) / (UNDECIDED * sd / math.sqrt(runs)))
-
-
-def step_slope(groups: Sequence[Sequence[tuple[float, int]]]) -> float:
-    """Slope of the score on log(steps) within genomes: what a run loses by the machine having been slow.
-
-    Each group holds (score, steps) of the replicates of one genome. The pooled least-squares slope is
-    shrunk by 1 - 1/t^2 (James and Stein's factor, t its t-statistic), so that it is zero where the data do
-    not show one. Zero too where there are fewer than four runs beyond one a genome.
-    """
-    usable = [group for group in groups if len(group) > 1]
-    degrees = sum(len(group) - 1 for group in usable) - 1
-    if degrees < 3:
-        return 0.0
-    scores = np.concatenate([_centred([score for score, _ in group]) for group in usable])
-    steps = np.concatenate([_centred([math.log(count) for _, count in group]) for group in usable])
-    spread = float(steps @ steps)
-    if spread == 0:
-        return 0.0
-    slope = float(steps @ scores) / spread
-    variance = float(np.sum((scores - slope * steps) ** 2)) / degrees / spread
-    return slope * max(0.0, 1.0 - variance / slope**2) if slope else 0.0
-
-
-def adjusted_for_steps(score: float, steps: int, expected_steps: float, slope: float) -> float:
-    """The score had the machine been as quick as expected.
-
-    `expected_steps` must come from elsewhere than the run itself: the mean of the genome's other runs, or of
-    relatives whose step costs the same. Taken from the same runs, the mean would stay and only its spread
-    shrink, which is to claim a precision that is not there.
-    """
-    return score - slope * (math.log(steps) - math.log(expected_steps))
-
-
-def _centred(values: Sequence[float]) -> Array:
-    array = np.asarray(values, dtype=float)
-    return np.asarray(array - array.mean())

@@ -25,9 +25,3 @@ def noise_aware_survivors(individuals: Mapping[int, Individual], estimates: Esti
 def plain_survivors(individuals: Mapping[int, Individual], estimates: Estimates, mu: int) -> list[Individual]:
     """The `mu` best of all measured individuals by their mean scores, best first; of equals, the earlier born."""
     return [individuals[id] for id in estimates.by_mean(mu)]
-
-
-def survivors(individuals: Sequence[Individual], mu: int) -> list[Individual]:
-    """The `mu` fittest by mean score, best first; of equals, the earlier born. Failures are none."""
-    measured = [one for one in individuals if one.fitness.measured]
-    return sorted(measured, key=lambda one: (-one.fitness.wvalues[0], one.id))[:mu]

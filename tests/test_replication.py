@@ -1,13 +1,8 @@
 """Who earns a replicate, and what the step count corrects."""
 
-import math
-
-import numpy as np
-import pytest
-
 from evolve.arena import Direction
 from evolve.noise import Noise, Posterior
-from evolve.replication import adjusted_for_steps, replicate_candidates, step_slope
+from evolve.replication import replicate_candidates
 
 NOISE = Noise(0.0004, 30)
 
@@ -51,31 +46,3 @@ def test_fewer_runs_are_worth_more() -> None:
     found = replicate_candidates(posterior(runs), mu=2, children={})
     assert found[0].key == "a"
     assert found[0].worth > found[1].worth
-
-
-def groups(slope: float, noise: float, seed: int = 0) -> list[list[tuple[float, int]]]:
-    rng = np.random.default_rng(seed)
-    out = []
-    for genome in range(30):
-        steps = [int(1000 * math.exp(0.1 * rng.standard_normal())) for _ in range(3)]
-        out.append([(0.98 + 0.002 * genome + slope * math.log(n) + noise * rng.standard_normal(), n) for n in steps])
-    return out
-
-
-def test_the_slope_on_steps_is_found_within_genomes() -> None:
-    assert step_slope(groups(-0.02, 0.0003)) == pytest.approx(-0.02, rel=0.1)
-
-
-def test_where_steps_say_nothing_the_slope_is_about_zero() -> None:
-    assert np.mean([abs(step_slope(groups(0.0, 0.001, seed))) for seed in range(20)]) < 0.0008
-    assert step_slope([[(0.98, 1000)], [(0.97, 900), (0.98, 900)]]) == 0.0
-
-
-def test_adjusting_lowers_the_variance_and_keeps_the_mean() -> None:
-    slope = step_slope(groups(-0.02, 0.0003))
-    rng = np.random.default_rng(3)
-    steps = [int(1000 * math.exp(0.1 * rng.standard_normal())) for _ in range(300)]
-    scores = [0.98 - 0.02 * math.log(n / 1000) + 0.0003 * rng.standard_normal() for n in steps]
-    adjusted = [adjusted_for_steps(score, n, 1000, slope) for score, n in zip(scores, steps, strict=True)]
-    assert np.std(adjusted) < 0.3 * np.std(scores)
-    assert np.mean(adjusted) == pytest.approx(0.98, abs=0.0002)

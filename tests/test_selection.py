@@ -1,6 +1,7 @@
 """Parents by tournament, survivors by truncation."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from evolve.arena import Direction
 from evolve.estimates import Estimates
 from evolve.individual import Individual, fitness_type
-from evolve.selection import noise_aware_survivors, plain_survivors, survivors, tournament
+from evolve.selection import noise_aware_survivors, plain_survivors, tournament
 
 
 def make(id: int, score: float | None, direction: Direction = Direction.MIN) -> Individual:
@@ -20,18 +21,31 @@ def make(id: int, score: float | None, direction: Direction = Direction.MIN) -> 
 scored = st.lists(st.one_of(st.none(), st.floats(-10, 10)), min_size=1, max_size=12)
 
 
+def known(values: list[float | None], direction: Direction = Direction.MIN) -> Estimates:
+    estimates = Estimates(direction, before=1000)
+    for id, value in enumerate(values):
+        estimates.take(id, 0, value)
+    return estimates
+
+
 @given(values=scored, mu=st.integers(1, 12))
 def test_survivors_are_the_best_measured_ones_in_order(values: list[float | None], mu: int) -> None:
-    kept = survivors([make(i, value) for i, value in enumerate(values)], mu)
+    individuals = {id: make(id, value) for id, value in enumerate(values)}
+    kept = plain_survivors(individuals, known(values), mu)
     expected = sorted((value, i) for i, value in enumerate(values) if value is not None)[:mu]
     assert [(one.fitness.mean, one.id) for one in kept] == expected
 
 
+@pytest.mark.parametrize("select", [plain_survivors, noise_aware_survivors])
 @pytest.mark.parametrize(("direction", "best"), [(Direction.MIN, 0), (Direction.MAX, 2)])
-def test_a_failure_is_no_survivor_in_either_direction(direction: Direction, best: int) -> None:
-    population = [make(0, 1.0, direction), make(1, None, direction), make(2, 3.0, direction)]
-    assert survivors(population, 3)[0].id == best
-    assert {one.id for one in survivors(population, 3)} == {0, 2}
+def test_a_failure_is_no_survivor_in_either_direction(
+    direction: Direction, best: int, select: Callable[..., list[Individual]]
+) -> None:
+    values = [1.0, None, 3.0]
+    individuals = {id: make(id, value, direction) for id, value in enumerate(values)}
+    kept = select(individuals, known(values, direction), 3)
+    assert kept[0].id == best
+    assert {one.id for one in kept} == {0, 2}
 
 
 def test_a_tournament_prefers_the_fit_but_leaves_the_others_a_chance() -> None:
@@ -53,10 +67,7 @@ def test_a_tournament_is_decided_by_its_generator() -> None:
 @given(values=scored, mu=st.integers(1, 12))
 def test_both_kinds_of_selection_agree_where_every_individual_has_one_run(values: list[float | None], mu: int) -> None:
     individuals = {id: make(id, value) for id, value in enumerate(values)}
-    estimates = Estimates(Direction.MIN, before=1000)
-    for id, value in enumerate(values):
-        estimates.take(id, 0, value)
+    estimates = known(values)
     plain = plain_survivors(individuals, estimates, mu)
-    assert plain == survivors(list(individuals.values()), mu)
     aware = noise_aware_survivors(individuals, estimates, mu)
     assert [one.fitness.mean for one in aware] == pytest.approx([one.fitness.mean for one in plain], abs=0.1)
