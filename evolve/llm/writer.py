@@ -290,7 +290,7 @@ class Writer:
         """Merge a pair in a thread, where its conflicts are asked about; without a pair the arm rests."""
         for _ in range(PAIRS):
             pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
-            fitter, other = evolution.toolbox.survive(pair, 2)
+            fitter, other = sorted(pair, key=evolution.population.index)  # best first
             bases = merge_bases(self._archive.parents, fitter.id, other.id)
             if bases and bases[0] not in (fitter.id, other.id):
                 break

@@ -247,7 +247,7 @@ def conflicting(rig: Rig) -> None:
         genome = seed.replace("WIDTH = 2.0", f"WIDTH = {width}").replace("DEPTH = 3", f"DEPTH = {depth}")
         one = rig.archive.add(Offspring(genome, (0,), "tune", f"Width {width}", 1))
         rig.archive.record(one, Outcome(Status.OK, 1.0 + number / 10))
-        rig.evolution._take(one)
+        rig.evolution.population.insert(number - 1, one)
     rig.evolution.evaluations = 20
 
 
