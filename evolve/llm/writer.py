@@ -107,6 +107,7 @@ class Writer:
         self._queue: list[Arm | Draft] = []  # what take() can give at once, the oldest first
         self._writing: Counter[str] = Counter()  # drafts in the threads, by model
         self._jobs: list[Job] = []  # in the threads
+        self._met = {str(exchange["model"]) for _, exchange in exchanges if exchange["operator"] != "probe"}
         self._taken: Draft | None = None
         self._unnoted: list[tuple[Individual, Draft]] = []  # born, and their exchanges not archived yet
         self._health = Health(ensemble.models, self._bandit)
@@ -224,7 +225,10 @@ class Writer:
             rng = generator(self._seed, self._asked, "draft")
             self._asked += 1
             parent = evolution.toolbox.select(evolution.population, rng)
-            arm = self._bandit.choose(rng, self._possible(evolution, parent))
+            possible = self._possible(evolution, parent)
+            # Each model is asked once before the bandit has its say: a short search, too, is to have met them all.
+            unmet = [arm for arm in possible if arm.model is not None and arm.model not in self._met]
+            arm = self._bandit.choose(rng, unmet or possible)
             if arm is None:
                 return
             if arm.model is None:
@@ -310,6 +314,7 @@ class Writer:
     def _submit(self, job: Job) -> None:
         self._jobs.append(job)
         self._writing[job.client.model.name] += 1
+        self._met.add(job.client.model.name)
         self._pool.submit(job)
 
     def _read_program(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 
@@ -115,11 +116,13 @@ def test_llm_only_stops_with_its_budget(httpserver: HTTPServer, tmp_path: Path) 
 
 
 def test_what_cannot_be_used_goes_back_once_with_its_error(httpserver: HTTPServer, tmp_path: Path) -> None:
+    turns = itertools.count()  # of first answers alone: repairs must not make it skip a kind
+
     def careless(messages: list[dict[str, str]], number: int) -> str:
         if len(messages) != 2:
             return narrow(messages, number)
         broken = ["not there = 1", "", "BIAS = 1 / 0", "BIAS = (", constant("BIAS", messages[1]["content"])]
-        new = broken[number % len(broken)]
+        new = broken[next(turns) % len(broken)]
         old = "no such line" if new.startswith("not") else constant("BIAS", messages[1]["content"])
         return BLOCK.format(idea="A careless edit.", old=old, new=new)
 
