@@ -46,8 +46,10 @@ def cpu_seconds() -> float:
 
 
 def large_genome() -> str:
-    """The toy genome with functions added up to 25 KB: what git and the parser see of a real one."""
+    """The toy genome with constants and functions added up to 25 KB: what git and the parser see of a real one."""
     text = (TOY / "train.py").read_text(encoding="utf-8")
+    constants = [f"RATE_{number} = 0.5  # range: 0.01..1 log\n" for number in range(20)]
+    text = text.replace("\n\ndef score", "".join(constants) + "\n\ndef score", 1)
     rng = random.Random(0)
     number = 0
     while len(text) < GENOME_BYTES:

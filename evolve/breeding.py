@@ -48,6 +48,7 @@ class Operators:
         """`refused`: the counts of earlier engines."""
         self._crossover_share = crossover_share
         self.refused = Counter(refused or {})  # offspring recognised as not worth a box, by reason
+        self._hopeless: dict[tuple[int, int], Reason] = {}  # pairs that need not be merged again to know it
 
     def take(self, evolution: Evolution, cross: bool | None = None) -> Offspring:
         """`cross`: whether to try a crossover first; None: by its usual share.
@@ -63,7 +64,7 @@ class Operators:
         for attempt in range(ATTEMPTS):
             rng = generator(evolution.seed, birth, f"offspring {attempt}")
             try:
-                offspring = _cross(evolution, rng) if cross and attempt < PAIRS else _mutate(evolution, rng)
+                offspring = self._cross(evolution, rng) if cross and attempt < PAIRS else _mutate(evolution, rng)
             except Inapplicable as refusal:
                 self.refused[refusal.reason] += 1
                 continue
@@ -77,6 +78,21 @@ class Operators:
             "Give the seed genome more constants with '# range:' or '# choices:'."
         )
 
+    def _cross(self, evolution: Evolution, rng: random.Random) -> Offspring:
+        pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
+        fitter, other = sorted(pair, key=evolution.population.index)
+        key = (fitter.id, other.id)
+        if key in self._hopeless:
+            raise Inapplicable(self._hopeless[key])
+        try:
+            offspring: Offspring = evolution.toolbox.mate(fitter, other)
+            if evolution.archive.find(offspring.genome) is not None:
+                raise Inapplicable(Reason.ARCHIVED)
+        except Inapplicable as refusal:
+            self._hopeless[key] = refusal.reason
+            raise
+        return offspring
+
     def prepare(self, evolution: Evolution) -> None: ...
 
     def born(self, individual: Individual) -> None: ...
@@ -87,10 +103,4 @@ class Operators:
 def _mutate(evolution: Evolution, rng: random.Random) -> Offspring:
     parent = evolution.toolbox.select(evolution.population, rng)
     offspring: Offspring = evolution.toolbox.mutate(parent, rng)
-    return offspring
-
-
-def _cross(evolution: Evolution, rng: random.Random) -> Offspring:
-    pair = [evolution.toolbox.select(evolution.population, rng) for _ in range(2)]
-    offspring: Offspring = evolution.toolbox.mate(*sorted(pair, key=evolution.population.index))
     return offspring
