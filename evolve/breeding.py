@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evolve.engine import Evolution
 
 CROSSOVER_SHARE = 0.15
-CROSSOVER_AFTER = 10  # evaluations: before that, parents are too close for a merge to say much
+CROSSOVER_AFTER = 10  # evaluated individuals: before that, parents are too close for a merge to say much
 PAIRS = 12  # of parents tried for a crossover before the birth becomes a mutation
 ATTEMPTS = 500  # at a new genome, before the search is called exhausted
 
@@ -58,7 +58,7 @@ class Operators:
         birth = len(evolution.archive.individuals)
         if cross is None:
             cross = (
-                evolution.evaluations >= CROSSOVER_AFTER
+                evolution.evaluated >= CROSSOVER_AFTER
                 and generator(evolution.seed, birth, "operator").random() < self._crossover_share
             )
         for attempt in range(ATTEMPTS):

@@ -89,6 +89,7 @@ class Evolution:
         self.racing = racing
         self._running: set[Pair] = set()
         self.evaluations = 0
+        self._evaluated: set[int] = set()
         self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
         self.searched = Estimates(self.direction, before=CHOICE)
         self.estimates = Estimates(self.direction, before=FRESH)
@@ -117,6 +118,11 @@ class Evolution:
     def champion(self) -> Individual | None:
         """The best confirmed individual; while none is, the best so far."""
         return confirmed(self._fresh.values()) or self.best
+
+    @property
+    def evaluated(self) -> int:
+        """Individuals with an outcome, however many replicates each has."""
+        return len(self._evaluated)
 
     @property
     def births(self) -> int:
@@ -245,6 +251,7 @@ class Evolution:
 
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
+        self._evaluated.add(individual.id)
         self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
         if outcome.replicate >= FRESH:
             self._fresh[individual.id] = individual

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evolve.variation.numeric import Choices, Range, Row
 
 OPERATOR = "numeric"
-AFTER = 10  # evaluations: before that, the optimiser knows nothing
+AFTER = 10  # evaluated individuals: before that, the optimiser knows nothing
 LEAST_SHARE, MOST_SHARE = 0.1, 0.6  # of births
 PRIOR_ENTERED, PRIOR_BIRTHS = 2.0, 8.0  # of either side: a few early strokes of luck decide nothing
 ATTEMPTS = 5  # at a setting that is new, before the birth goes to the next source
@@ -50,7 +50,7 @@ class Tuner:
     def take(self, evolution: Evolution) -> Offspring | None:
         """A proposal for this birth, where it is the optimiser's turn and it finds a genome that is new."""
         birth = len(evolution.archive.individuals)
-        if evolution.evaluations < AFTER or generator(evolution.seed, birth, OPERATOR).random() >= self.share:
+        if evolution.evaluated < AFTER or generator(evolution.seed, birth, OPERATOR).random() >= self.share:
             return None
         for attempt in range(ATTEMPTS):
             rng = generator(evolution.seed, birth, f"{OPERATOR} {attempt}")

@@ -245,7 +245,7 @@ class Writer:
         )
         possible = []
         for arm in self._bandit.arms:
-            if arm.operator == "crossover" and evolution.evaluations < CROSSOVER_AFTER:
+            if arm.operator == "crossover" and evolution.evaluated < CROSSOVER_AFTER:
                 continue
             if arm.intent == "fix" and not failed:
                 continue

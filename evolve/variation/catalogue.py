@@ -179,13 +179,13 @@ def _literal(value: Value, old: str) -> str:
 
 
 def _step(constant: Constant, rng: random.Random) -> Value:
-    """Another value than the present one: mostly a small step, sometimes anywhere in the space."""
+    """Another value than the present one, near or far in the space: the fine tuning is the numeric operator's."""
     if isinstance(constant.space, tuple):
         return rng.choice([choice for choice in constant.space if choice != constant.value])
     space = constant.space
     assert isinstance(constant.value, int | float)  # checked when it was read
     position = space.position(constant.value)
-    scale = rng.choices((0.1, 0.25, 1.0), weights=(6, 3, 1))[0]
+    scale = rng.choices((0.1, 0.25, 1.0), weights=(3, 4, 3))[0]
     for _ in range(16):  # a step may be rounded away, on a short range of integers most of the time
         value = _rounded(space.at(_reflect(rng.gauss(position, scale))), constant)
         if value != constant.value:

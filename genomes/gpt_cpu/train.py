@@ -7,7 +7,7 @@ from torch import nn
 import gpt
 
 # Model
-DEPTH = 2  # range: 1..6
+DEPTH = 3  # range: 1..6
 WIDTH = 64  # choices: 32 48 64 96 128
 HEADS = 2  # choices: 1 2 4 8
 MLP_RATIO = 4.0  # range: 1.0..6.0
@@ -16,12 +16,12 @@ NORM = "pre"  # choices: pre post sandwich
 PARALLEL_BLOCKS = False  # choices: True False
 QK_NORM = True  # choices: True False
 ROTARY_BASE = 10000.0  # range: 50.0..100000.0 log
-TIED_EMBEDDINGS = False  # choices: True False
+TIED_EMBEDDINGS = True  # choices: True False
 EMBEDDING_SKIP = False  # choices: True False
 ZERO_INIT = False  # choices: True False
 INIT_SCALE = 1.0  # range: 0.25..2.0 log
 EMBEDDING_STD = 0.02  # range: 0.005..1.0 log
-LOGIT_SOFTCAP = 0.0  # choices: 0.0 10.0 15.0 30.0
+LOGIT_SOFTCAP = 15.0  # choices: 0.0 10.0 15.0 30.0
 
 # Optimisation
 BATCH_SIZE = 8  # range: 2..32 log
