@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -31,9 +30,13 @@ CONSTANT = re.compile(r"^(WIDTH|DEPTH|BIAS|SHAPE) = (.+?)  #", re.MULTILINE)  # 
 TOY = Path(__file__).parent / "toy"
 
 
+def _value(literal: str) -> Any:
+    return literal.strip("\"'") if literal[0] in "\"'" else float(literal) if "." in literal else int(literal)
+
+
 def evaluate(trial: Trial) -> Outcome:
     """What the toy script would report: a score that follows from the genome's constants alone."""
-    value = {name: ast.literal_eval(literal) for name, literal in CONSTANT.findall(trial.source)}
+    value = {name: _value(literal) for name, literal in CONSTANT.findall(trial.source)}
     penalty = {"round": 0.3, "flat": 0.1, "sharp": 0.0}[value["SHAPE"]]
     score = 1.0 + (value["WIDTH"] - 5.0) ** 2 / 20 + (value["DEPTH"] - 7) ** 2 / 50 + (value["BIAS"] + 0.25) ** 2
     return Outcome(

@@ -20,7 +20,7 @@ from evolve.llm.prompting import Prompts
 from evolve.llm.rejection import Kind, ReplyRejected
 from evolve.llm.replies import apply, join_continuation, read_reply
 from evolve.llm.tokens import upper_bound
-from evolve.variation.source import normalise
+from evolve.variation.source import normalise, parse_alone
 
 OUTPUT_TOKENS = 8192  # the most that one reply may have
 CONTINUED_FROM = 400  # characters of a reply that was cut off, shown to the model
@@ -259,7 +259,7 @@ class Author:
 
     def check(self, child: str, parent: str) -> None:
         """Raise ReplyRejected for a child that is not worth a box, and Cancelled where the search ends."""
-        if ast.dump(ast.parse(child)) == ast.dump(ast.parse(parent)):
+        if ast.dump(parse_alone(child)) == ast.dump(parse_alone(parent)):
             raise ReplyRejected(Kind.NO_OP, "the edit changes only comments or formatting: the program is the same.")
         known = self._repeated(parent, child)
         if known is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 from evolve.llm.placing import Placement, placements
 from evolve.llm.rejection import Kind, ReplyRejected
+from evolve.variation.source import parse_alone
 
 FUZZ = 2  # lines of context at each edge of a hunk that may be wrong
 SHARED = 0.3  # of the parent's lines must come back in a whole file
@@ -219,7 +219,7 @@ def _check_child(child: Sequence[str], parent: Sequence[str]) -> None:
     if [line.rstrip() for line in child] == _without_end([line.rstrip() for line in parent]):
         raise ReplyRejected(Kind.NO_OP, "the edit changes nothing: the file after it is the file before it.")
     try:
-        ast.parse("\n".join(child) + "\n")
+        parse_alone("\n".join(child) + "\n")
     except SyntaxError as error:
         where = f" at line {error.lineno}, {_short((error.text or '').strip())}" if error.lineno else ""
         raise ReplyRejected(Kind.UNPARSABLE, f"the file after the edit is not Python: {error.msg}{where}.") from error

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from evolve.archive.repository import Archive
 from evolve.individual import Individual
-from evolve.variation.source import Unparsable
+from evolve.variation.source import Unparsable, parse_alone
 from evolve.variation.statements import Suite, Unit, parse
 
 RECENT = 400  # individuals that are remembered: reading one costs a few milliseconds
@@ -69,7 +69,7 @@ def _normal(code: str) -> str:
     text = textwrap.dedent(code)
     for whole in (text, f"{text.rstrip()}\n    pass\n"):
         try:
-            return ast.unparse(ast.parse(whole))
+            return ast.unparse(parse_alone(whole))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return " ".join(code.split())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from evolve.llm.edits import Block, Blocks, Edit, WholeFile, apply
 from evolve.llm.ideas import Notes, notes_of, read_notes, read_object
 from evolve.llm.markdown import fences
 from evolve.llm.rejection import Kind, ReplyRejected
+from evolve.variation.source import parse_alone
 
 __all__ = ["Kind", "Reply", "ReplyRejected", "apply", "join_continuation", "read_lines", "read_reply"]
 
@@ -178,7 +178,7 @@ def _is_program(text: str) -> bool:
 
 def _parses(text: str) -> bool:
     try:
-        ast.parse(text)
+        parse_alone(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

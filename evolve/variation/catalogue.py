@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evolve.errors import UserError
-from evolve.variation.source import split_lines, syntax_tree
+from evolve.variation.source import parse_alone, split_lines, syntax_tree
 
 Value = bool | int | float | str | None
 
@@ -262,7 +262,7 @@ def _choices(line: int, text: str, value: Value) -> tuple[tuple[Value, ...], typ
 def _choice(word: str, value: Value) -> Value:
     """A word of `# choices:`: itself for a string constant, else the literal that it spells."""
     try:
-        literal = ast.literal_eval(word)
+        literal = ast.literal_eval(parse_alone(word, "eval"))
     except (ValueError, SyntaxError):
         return word
     if isinstance(value, str) and not isinstance(literal, str):

@@ -30,18 +30,25 @@ def normalise(text: str) -> str:
     return text if text.endswith("\n") or not text else text + "\n"
 
 
+def parse_alone(source: str, mode: str = "exec") -> ast.AST:
+    """`ast.parse` without warnings, one thread at a time: two at once can raise SystemError on Python 3.11."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in a genome is not the user's concern
+        return ast.parse(source, mode=mode)
+
+
 def syntax_tree(source: str) -> ast.Module:
     """`ast.parse` without warnings. Raises Unparsable for everything that `ast.parse` may raise."""
     try:
-        with _ONE_AT_A_TIME, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in a genome is not the user's concern
-            return ast.parse(source)
+        tree = parse_alone(source)
     except SyntaxError as error:
         raise Unparsable(f"line {error.lineno or '?'}: {error.msg}") from error
     except ValueError as error:  # null bytes, lone surrogates
         raise Unparsable(str(error)) from error
     except (RecursionError, MemoryError) as error:
         raise Unparsable("nested too deeply") from error
+    assert isinstance(tree, ast.Module)  # the mode says so
+    return tree
 
 
 def compiles(source: str) -> bool:

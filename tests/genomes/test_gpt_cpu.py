@@ -139,4 +139,4 @@ def test_it_runs_by_hand(tmp_path: Path) -> None:
     assert 0 < float(summary["val_bpb"]) < 10
     assert float(summary["training_seconds"]) >= 0.5
     assert int(summary["num_steps"]) >= 1
-    assert summary["depth"] == "2"
+    assert summary["depth"] == "3"
