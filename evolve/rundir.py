@@ -13,13 +13,14 @@ from evolve.errors import UserError
 class RunDirectory:
     """`DIR/archive.git` is the run; everything else in DIR may be deleted when no engine is running.
 
-    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer.
+    In `compiled` lies what the seed genome has compiled, for all trials to be copied. In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.archive = path / "archive.git"
         self.trials = path / "trials"
+        self.compiled = path / "compiled"
         self.tickets = path / "tickets"
         self.inbox = path / "inbox"
 
