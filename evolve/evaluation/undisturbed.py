@@ -1,4 +1,4 @@
-"""A trial on a GPU that nobody else uses: waits for it before, watches it during, and marks a run that was disturbed."""
+"""A trial on a GPU that nobody else uses: waited for before, watched during, and marked where it was disturbed."""
 
 from __future__ import annotations
 

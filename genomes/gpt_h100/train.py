@@ -67,6 +67,12 @@ def norm(x):
     return F.rms_norm(x, (x.size(-1),))
 
 
+def activation(x):
+    if ACTIVATION == "relu2":
+        return F.relu(x).square()
+    return F.gelu(x) if ACTIVATION == "gelu" else F.silu(x)
+
+
 def flash3():
     """FlashAttention 3 where its kernel is installed and the GPU is of its kind; else None."""
     if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] != 9:
@@ -145,12 +151,7 @@ class Block(nn.Module):
         """`x` and `first`, what came into the first block: (B, T, C). `values`: (B, T, C) each, one a source."""
         x = self.residual * x + self.skip * first
         x = x + self.attention(norm(x), values)
-        h = self.up(norm(x))
-        if ACTIVATION == "relu2":
-            h = F.relu(h).square()
-        else:
-            h = F.gelu(h) if ACTIVATION == "gelu" else F.silu(h)
-        return x + self.down(h)
+        return x + self.down(activation(self.up(norm(x))))
 
     def attention(self, x, values):
         heads = (*x.shape[:2], WIDTH // HEAD_DIM, HEAD_DIM)  # (B, T, H, D)

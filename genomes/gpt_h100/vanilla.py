@@ -28,6 +28,12 @@ WARMUP = 0.05  # range: 0.0..0.3
 FINAL_LR = 0.1  # range: 0.0..0.5
 
 
+def activation(x):
+    if ACTIVATION == "relu2":
+        return F.relu(x).square()
+    return F.gelu(x) if ACTIVATION == "gelu" else F.silu(x)
+
+
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -43,12 +49,7 @@ class Block(nn.Module):
         q, k, v = (z.view(heads).transpose(1, 2) for z in self.qkv(self.norm1(x)).chunk(3, dim=-1))  # (B, H, T, D)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(y.transpose(1, 2).reshape(x.shape))
-        h = self.up(self.norm2(x))
-        if ACTIVATION == "relu2":
-            h = F.relu(h).square()
-        else:
-            h = F.gelu(h) if ACTIVATION == "gelu" else F.silu(h)
-        return x + self.down(h)
+        return x + self.down(activation(self.up(self.norm2(x))))
 
 
 class GPT(nn.Module):
