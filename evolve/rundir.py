@@ -13,8 +13,8 @@ from evolve.errors import UserError
 class RunDirectory:
     """`DIR/archive.git` is the run; everything else in DIR may be deleted when no engine is running.
 
-    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer, in `compiled` what
-    the seed genome has compiled, of which every trial gets a copy.
+    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer, in `compiled`
+    what the seed genome has compiled, of which every trial gets a copy.
     """
 
     def __init__(self, path: Path) -> None:
