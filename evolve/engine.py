@@ -91,6 +91,7 @@ class Evolution:
         self.racing = racing
         self._running: set[Pair] = set()
         self.evaluations = 0
+        self._void = 0  # of them, disturbed
         self._evaluated: set[int] = set()
         self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
         self._disturbance = Disturbance()
@@ -240,7 +241,7 @@ class Evolution:
         if disagree and self._running_replicates(seed.id) == 0:
             return seed.id, self._next_replicate(seed)
         under_way = sum(replicate > 0 and id != seed.id for id, replicate in self._running)
-        allowed = self._replicate_share * (self.evaluations + len(self._running) + 1)
+        allowed = self._replicate_share * (self.evaluations - self._void + len(self._running) + 1)
         if self.replicates + under_way + 1 > allowed or len(self.population) < self.pop:
             return None
         for candidate in self.estimates.candidates(self.pop, self._children):
@@ -264,6 +265,7 @@ class Evolution:
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
         self._disturbance.take(outcome)
+        self._void += not outcome.counts
         if outcome.counts:
             self._evaluated.add(individual.id)
             self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
