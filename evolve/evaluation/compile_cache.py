@@ -37,9 +37,9 @@ def bring(trial: Trial) -> None:
 
 
 def keep(trial: Trial) -> None:
-    """Make what the trial compiled the shared cache, whole or not at all; for a warm run of the seed genome alone."""
+    """Make what the trial compiled the shared cache, whole or not at all; for a run of the seed genome alone."""
     shared, own = Path(trial.compiled), trial.scratch / FOLDER
-    if not trial.fills_cache or shared.exists() or not own.is_dir() or not any(own.iterdir()):
+    if shared.exists() or not own.is_dir() or not any(own.iterdir()):
         return
     shared.parent.mkdir(parents=True, exist_ok=True)
     draft = shared.with_name(shared.name + ".draft")

@@ -48,7 +48,8 @@ def run_trial(trial: Trial) -> Outcome:
         with _pipe() as output, _pipe() as report:
             run = _Run(trial, output, report if trial.score == "harness" else None)
             outcome = classify.outcome(trial, run.watch())
-        compile_cache.keep(trial)
+        if trial.fills_cache and outcome.status is Status.OK:
+            compile_cache.keep(trial)
         return outcome
     finally:
         _remove(folder)

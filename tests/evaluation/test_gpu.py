@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from evolve.errors import UserError
-from evolve.evaluation import gpu, undisturbed
+from evolve.evaluation import executors, gpu, undisturbed
 from evolve.evaluation.executors import LocalExecutor, Slot, gpu_slots, slots_on, usable_cores
 from evolve.evaluation.gpu import Sample
 from evolve.evaluation.trial import Cancelled, cancel
@@ -23,16 +23,13 @@ from .nvidia import FakeSmi, smi
 __all__ = ["smi"]
 
 
-def test_a_slot_has_a_gpu_and_cores_of_its_own(smi: FakeSmi, monkeypatch: pytest.MonkeyPatch) -> None:
-    if len(usable_cores()) >= 2:
-        slots = slots_on("cuda", None, 64)
-        assert [slot.gpu for slot in slots] == ["GPU-a", "GPU-b"]
-        assert not set(slots[0].cores) & set(slots[1].cores) and slots[0].cores
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    (slot,) = gpu_slots(None, 1)
-    assert (slot.gpu, len(slot.cores)) == ("1", 1)
-    with pytest.raises(UserError, match="2 workers, and there are 1 GPUs"):
-        gpu_slots(2, 1)
+def test_gpus_are_given_out_one_a_slot_with_cores_of_its_own(smi: FakeSmi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "usable_cores", lambda: [0, 1, 2, 3, 4])
+    assert slots_on("cuda", None, 64) == [Slot((0, 1), "GPU-a"), Slot((2, 3), "GPU-b")]  # as many as there are
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert gpu_slots(None, 1) == [Slot((0,), "5"), Slot((1,), "7")]
+    with pytest.raises(UserError, match="3 workers, and there are 2 GPUs"):
+        gpu_slots(3, 1)
 
 
 def test_without_a_gpu_it_is_said(smi: FakeSmi, monkeypatch: pytest.MonkeyPatch) -> None:
