@@ -173,22 +173,41 @@ def hashed(tokens, order, rows):
     return (h ^ (h >> 29)) % rows
 
 
+class Lookup(nn.Module):
+    """All that comes out of tables: what goes into the first block, and what is added to the values of every other."""
+
+    def __init__(self, vocab, dtype):
+        super().__init__()
+        self.dtype = dtype
+        self.sizes = [(order, rows) for order, rows in ((2, BIGRAM_ROWS), (3, TRIGRAM_ROWS)) if rows]
+        self.with_values = [i % 2 == (DEPTH - 1) % 2 for i in range(DEPTH)]
+        self.tokens = nn.Embedding(vocab, WIDTH)
+        self.values = nn.ModuleList(nn.Embedding(vocab, WIDTH) for _ in range(sum(self.with_values)))
+        self.ngrams = nn.ModuleList(nn.Embedding(rows, WIDTH) for _, rows in self.sizes)
+
+    def forward(self, tokens):
+        """(B, T) -> (B, T, C), and for each block a list of (B, T, C), empty where it takes none."""
+        x = norm(self.tokens(tokens).to(self.dtype))
+        ngrams = [
+            table(hashed(tokens, order, rows)).to(self.dtype)
+            for table, (order, rows) in zip(self.ngrams, self.sizes, strict=True)
+        ]
+        tables = iter(self.values)
+        return x, [[next(tables)(tokens).to(self.dtype), *ngrams] if one else [] for one in self.with_values]
+
+
 class GPT(nn.Module):
     def __init__(self, run):
         super().__init__()
-        self.dtype = torch.bfloat16 if run.device.type == "cuda" else torch.float32
         vocab, length = run.vocab_size, run.sequence_length
-        self.embedding = nn.Embedding(vocab, WIDTH)
-        self.ngrams = {order: rows for order, rows in ((2, BIGRAM_ROWS), (3, TRIGRAM_ROWS)) if rows}
-        self.tables = nn.ModuleList(nn.Embedding(rows, WIDTH) for rows in self.ngrams.values())
-        self.with_values = [i for i in range(DEPTH) if i % 2 == (DEPTH - 1) % 2]
-        self.value_embeddings = nn.ModuleList(nn.Embedding(vocab, WIDTH) for _ in self.with_values)
+        self.lookup = Lookup(vocab, torch.bfloat16 if run.device.type == "cuda" else torch.float32)
         short = min(SHORT_WINDOW, length)
         pattern = (WINDOW_PATTERN * DEPTH)[: DEPTH - 1] + "L"  # the last layer sees everything
         windows = [short if one == "S" else length for one in pattern]
-        kernel, rotary, sources = flash3(), Rotary(length), 1 + len(self.ngrams)
+        kernel, rotary, sources = flash3(), Rotary(length), 1 + len(self.lookup.sizes)
         self.blocks = nn.ModuleList(
-            Block(window, sources if i in self.with_values else 0, rotary, kernel) for i, window in enumerate(windows)
+            Block(window, sources if values else 0, rotary, kernel)
+            for window, values in zip(windows, self.lookup.with_values, strict=True)
         )
         self.head = Linear(WIDTH, vocab)
         self.register_buffer("softcap", torch.tensor(LOGIT_SOFTCAP), persistent=False)
@@ -199,7 +218,7 @@ class GPT(nn.Module):
 
     def initialise(self):
         bound = INIT_SCALE * 3**0.5 * WIDTH**-0.5
-        nn.init.normal_(self.embedding.weight)
+        nn.init.normal_(self.lookup.tokens.weight)
         nn.init.normal_(self.head.weight, std=0.001)
         for block in self.blocks:
             for layer in (block.query, block.key, block.value, block.up):
@@ -207,25 +226,20 @@ class GPT(nn.Module):
             for layer in (block.out, block.down, block.gates):
                 if layer is not None:
                     nn.init.zeros_(layer.weight)
-        for table in self.value_embeddings:
+        for table in self.lookup.values:
             nn.init.uniform_(table.weight, -bound, bound)
-        for table in self.tables:
+        for table in self.lookup.ngrams:
             nn.init.zeros_(table.weight)  # a row that was never trained adds nothing
 
     def hidden(self, tokens):  # (B, T) -> (B, T, C)
-        x = first = norm(self.embedding(tokens).to(self.dtype))
-        ngrams = [
-            table(hashed(tokens, order, rows)).to(self.dtype)
-            for table, (order, rows) in zip(self.tables, self.ngrams.items(), strict=True)
-        ]
-        values = {
-            i: [table(tokens).to(self.dtype), *ngrams]
-            for i, table in zip(self.with_values, self.value_embeddings, strict=True)
-        }
-        for i, block in enumerate(self.blocks):
+        def region(module):
             # Compiled for the one shape of training; scoring has another, for which it is not worth compiling.
-            call = block if self.training else block.forward
-            x = call(x, first, values.get(i, []))
+            return module if self.training else module.forward
+
+        first, values = region(self.lookup)(tokens)
+        x = first.view_as(first)  # given one tensor twice, the first block would be compiled apart from the others
+        for block, sources in zip(self.blocks, values, strict=True):
+            x = region(block)(x, first, sources)
         return norm(x)
 
     def forward(self, tokens):  # (B, T) -> (B, T, vocab)
@@ -338,9 +352,9 @@ def build_model(run):
 def build_optimizers(model, device):
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     groups = [
-        (model.embedding.parameters(), EMBEDDING_LR, ADAM_BETA1, EMBEDDING_DECAY),
-        (model.value_embeddings.parameters(), VALUE_LR, ADAM_BETA1, VALUE_DECAY),
-        (model.tables.parameters(), NGRAM_LR, ADAM_BETA1, NGRAM_DECAY),
+        (model.lookup.tokens.parameters(), EMBEDDING_LR, ADAM_BETA1, EMBEDDING_DECAY),
+        (model.lookup.values.parameters(), VALUE_LR, ADAM_BETA1, VALUE_DECAY),
+        (model.lookup.ngrams.parameters(), NGRAM_LR, ADAM_BETA1, NGRAM_DECAY),
         (model.head.parameters(), HEAD_LR, ADAM_BETA1, HEAD_DECAY),
         ([block.residual for block in model.blocks], RESIDUAL_LR, ADAM_BETA1, 0.0),
         ([block.skip for block in model.blocks], SKIP_LR, 0.96, 0.0),
@@ -368,8 +382,8 @@ def schedule(progress):
 
 def warm_up(run, model, loss_of, muon, adam):
     """Run everything that is compiled once, before the clock; with a learning rate of zero no weight changes."""
-    for block in model.blocks:  # blocks alike share one compiled region: far quicker than compiling the whole model
-        block.compile(dynamic=False)
+    for region in (model.lookup, *model.blocks):  # blocks alike are compiled once: far quicker than the whole model
+        region.compile(dynamic=False)
     gradients(model, loss_of, *run.warmup_batch(BATCH_ROWS))
     muon.step(0.0, MOMENTUM, MATRIX_DECAY)
     adam.step(0.0)

@@ -35,11 +35,11 @@ SETTINGS = {
 
 
 def tiny(script: str, **changes: object) -> str:
-    """A script of the arena with CONSTANTS, or `changes` over them; nothing else in it is another."""
+    """A script of the arena with CONSTANTS, or `changes` over them, which are not to be tuned; all else is the same."""
     values = {**CONSTANTS[script], **changes}
     source = (H100 / script).read_text(encoding="utf-8")
     for name, value in values.items():
-        source = _once(rf"^{name} = .*?(?=  #)", f"{name} = {value!r}", source)
+        source = _once(rf"^{name} = .*$", f"{name} = {value!r}", source)
     return source
 
 
