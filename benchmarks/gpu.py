@@ -25,12 +25,10 @@ import torch
 from evolve import arena as arenas
 from evolve.errors import UserError
 from evolve.evaluation.environment import SOURCES
-from evolve.evaluation.executors import LocalExecutor, slots_on
-from evolve.evaluation.gpu import gpu_names
+from evolve.evaluation.executors import LocalExecutor, hardware, slots_on
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.undisturbed import run_undisturbed
 from evolve.individual import Outcome, Status
-from evolve.machine import processor
 from evolve.run import prepare
 from tests.genomes.tiny import tiny
 
@@ -158,7 +156,7 @@ def main() -> int:
         data = prepare(replace(arena, prepare=tuple(command)))
         with tempfile.TemporaryDirectory() as folder, LocalExecutor(slots) as executor:
             print(
-                f"{time.strftime('%Y-%m-%d')}, {gpu_names([slot.gpu for slot in slots if slot.gpu]) or processor()}, "
+                f"{time.strftime('%Y-%m-%d')}, {hardware(slots)}, "
                 f"{len(slots[0].cores)} cores, torch {torch.__version__}, Python {platform.python_version()}, corpus "
                 f"{data.name} {data.fingerprint}; `python -m benchmarks.gpu {' '.join(sys.argv[1:])}`\n"
             )
