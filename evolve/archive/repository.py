@@ -170,6 +170,14 @@ class Archive:
         """The first individual of the search with exactly this text; None where there is none."""
         return self._genomes.get(objects.object_id("blob", genome.encode()))
 
+    def find_derived(self, offspring: Offspring) -> Individual | None:
+        """The derived individual that this offspring became; None where it is not archived."""
+        key = (offspring.operator, tuple(dict.fromkeys(offspring.parents)), offspring.derivation)
+        for one in self._derived.values():
+            if (one.operator, one.parents, one.derivation) == key and one.genome == offspring.genome:
+                return one
+        return None
+
     def curves(self, individual: Individual, *, studies: bool = False) -> list[dict[str, Any]]:
         """For each of the individual's outcomes {"n", "curve", "tail"}: what memory does not hold.
 
@@ -226,11 +234,9 @@ class Archive:
         Its parents may be derived, too, and it may have none. Raises ValueError for an unknown parent.
         """
         self._must_write()
-        parents = tuple(dict.fromkeys(offspring.parents))
-        key = (offspring.operator, parents, offspring.derivation)
-        for one in self._derived.values():
-            if (one.operator, one.parents, one.derivation) == key and one.genome == offspring.genome:
-                return one
+        known = self.find_derived(offspring)
+        if known is not None:
+            return known
         number = len(self._derived)
         individual, _ = self._bear(offspring, DERIVED + number, self.everyone, f"{loading.DERIVED_REFS}{number}")
         self._derived[individual.id] = individual

@@ -64,6 +64,26 @@ def _replay(options: Options) -> int:
         return _print(place, replay_lines(result), result.missing)
 
 
+def _ablate_parser() -> argparse.ArgumentParser:
+    return _measuring(
+        "ablate",
+        "Take each step of REF's lineage out of REF, alone, and evaluate what is left beside REF on the same seeds:\n"
+        "what each idea contributes in the end.",
+        "A step is taken out by the statement merge run backwards. A step whose statements later steps changed again\n"
+        "is a conflict: it is reported with those steps, and not evaluated. What is evaluated becomes an individual\n"
+        "of its own (d0, d1, ...: `show` it), which no search sees.",
+    )
+
+
+def _ablate(options: Options) -> int:
+    from evolve.lineages.ablate import ablate
+    from evolve.lineages.tables import ablation_lines
+
+    with _place(options) as place:
+        result = ablate(place, options.REF, options.replicates)
+        return _print(place, ablation_lines(result), result.missing)
+
+
 def _place(options: Options) -> AbstractContextManager[Workplace]:
     from evolve.measuring import Workplace
 
@@ -80,4 +100,5 @@ def _print(place: Workplace, lines: Sequence[str], missing: int) -> int:
 
 COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[Options], int]]] = {
     "replay": (_replay_parser, _replay),
+    "ablate": (_ablate_parser, _ablate),
 }

@@ -25,7 +25,8 @@ class Verdict(enum.StrEnum):
     NOISE = "within noise"  # the interval contains zero
     HARMFUL = "harmful"  # it loses: the interval lies below zero
     UNKNOWN = "too few runs"
-    FAILED = "failed"  # no run gave a score
+    FAILED = "failed"  # with it, no run gives a score
+    NEEDED = "needed"  # without it, no run gives a score
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,13 @@ class Paired(Generic[Key]):
         return Interval(mean, mean - half, mean + half, len(scores))
 
     def gain(self, before: Key, after: Key) -> Effect:
-        """How much better `after` is than `before`."""
+        """How much better `after` is than `before`. Where only one of them has scores, there is but a verdict."""
         first, second = self._runs.get(before, {}), self._runs.get(after, {})
         both = first.keys() & second.keys()
         if not both:
-            verdict = Verdict.FAILED if first and not second else Verdict.UNKNOWN
+            verdict = Verdict.UNKNOWN
+            if bool(first) != bool(second):
+                verdict = Verdict.FAILED if first else Verdict.NEEDED
             return Effect(math.nan, math.nan, math.nan, 0, verdict)
         gain = math.fsum(self._sign * (first[k] - second[k]) for k in both) / len(both)
         half = _half(self.noise, 2 / len(both))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from evolve.lineages.ablate import AblatedStep, Ablation
 from evolve.lineages.paired import LEVEL, Effect, Interval, Verdict
 from evolve.lineages.replay import Replay, ReplayedStep
 
@@ -88,3 +89,36 @@ def missing_lines(missing: int) -> Iterable[str]:
     """What an interrupted operation says at its end."""
     if missing:
         yield f"{missing} evaluations are still to be done: the same command goes on."
+
+
+def ablation_lines(result: Ablation) -> list[str]:
+    """What each step contributes in the end."""
+    own = "not run" if result.score is None else f"{result.score.value:.4f} ({span(result.score)})"
+    lines = [
+        f"What each step contributes to {result.name}: {result.metric} of {result.name} without it, against {own} "
+        f"with it ({result.replicates} paired runs of each in boxes of {result.time_box:g} s)",
+        "",
+        f"  {'':>6}  {'without':>8}  {'contributes':>11}  {'95 % interval':<18}  {'verdict':<12}  idea",
+        *(_ablated(step) for step in result.steps),
+        "",
+    ]
+    measured = [step.gain.verdict for step in result.steps if step.gain is not None]
+    if measured:
+        lines.append(tally(measured, "step"))
+        lines.append("Steps act on each other: contributions need not add up to the total gain.")
+    if any(step.conflicts for step in result.steps):
+        lines.append("A step in conflict was changed again later; it can be taken out only with what changed it.")
+    return lines
+
+
+def _ablated(step: AblatedStep) -> str:
+    value, (gain, gain_span, verdict) = "", columns(step.gain)
+    if step.conflicts:
+        by = f", changed again by {', '.join(step.changed_by)}" if step.changed_by else ""
+        verdict, note = "conflict", f" [{', '.join(step.conflicts)}{by}]"
+    elif step.nothing_left:
+        verdict, note = "nothing left", " [later steps undid or replaced it]"
+    else:
+        note = f" [{len(step.failures)} runs {', '.join(sorted(set(step.failures)))}]" if step.failures else ""
+        value = "not run" if step.gain is None else "failed" if step.score is None else f"{step.score.value:.4f}"
+    return f"  {step.name:>6}  {value:>8}  {gain:>11}  {gain_span:<18}  {verdict:<12}  {step.idea}{note}"
