@@ -84,6 +84,62 @@ def _ablate(options: Options) -> int:
         return _print(place, ablation_lines(result), result.missing)
 
 
+def _prune_parser() -> argparse.ArgumentParser:
+    return _measuring(
+        "prune",
+        "Drop the steps of REF's lineage that do not carry their weight, and make the smallest genome within noise of\n"
+        "REF the branch pruned/ID, with its diff against the seed genome.",
+        "First every step is ablated; one whose loss is beyond noise stays. The others are dropped one after the\n"
+        "other, those that contribute least first, as long as what is left is not beyond noise worse than REF, each\n"
+        "time on new seeds. Then the result is compared with REF on twice as many seeds that nothing was chosen by.",
+    )
+
+
+def _prune(options: Options) -> int:
+    from evolve.lineages.prune import prune
+    from evolve.lineages.tables import pruning_lines
+
+    with _place(options) as place:
+        return _print(place, pruning_lines(prune(place, options.REF, options.replicates)), 0)
+
+
+def _transfer_parser() -> argparse.ArgumentParser:
+    parser = _measuring(
+        "transfer",
+        "Carry the steps of REF's lineage over to another script, size or time box, evaluate both ends there and\n"
+        "both ends where they were found, on fresh seeds, and print how much of the gain comes along.",
+        "Example: transfer RUN champion --set DEPTH=12 --set WIDTH=768 --time-box 600\n\n"
+        "Each step is merged into the new base by statement. Where the base differs from what a step changed, the\n"
+        "step is left out and reported; with --squash all steps are merged at once, and such statements stay as\n"
+        "the base has them. What --set fixes stays as set. Scores of different boxes or sizes are not compared,\n"
+        "only gains.",
+    )
+    parser.add_argument("--onto", metavar="SCRIPT", help="another base script (the first of the lineage)")
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="a constant of the base; may be repeated"
+    )
+    parser.add_argument("--time-box", metavar="S", type=float, help="seconds of training there (as in the search)")
+    parser.add_argument("--squash", action="store_true", help="merge all steps as one")
+    return parser
+
+
+def _transfer(options: Options) -> int:
+    from evolve.lineages.tables import transfer_lines
+    from evolve.lineages.transfer import transfer
+
+    with _place(options) as place:
+        result = transfer(
+            place,
+            options.REF,
+            onto=options.onto,
+            settings=options.set,
+            squash=options.squash,
+            time_box=options.time_box,
+            replicates=options.replicates,
+        )
+        return _print(place, transfer_lines(result), result.missing)
+
+
 def _place(options: Options) -> AbstractContextManager[Workplace]:
     from evolve.measuring import Workplace
 
@@ -101,4 +157,6 @@ def _print(place: Workplace, lines: Sequence[str], missing: int) -> int:
 COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[Options], int]]] = {
     "replay": (_replay_parser, _replay),
     "ablate": (_ablate_parser, _ablate),
+    "prune": (_prune_parser, _prune),
+    "transfer": (_transfer_parser, _transfer),
 }
