@@ -176,12 +176,8 @@ def transfer_lines(result: Transfer) -> list[str]:
     widths = [max(len(row[place]) for row in rows) for place in range(7)]
     lines += ["  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows]
     lines += [f"  {failure}" for failure in dict.fromkeys(result.failures)]
-    lines += [
-        "",
-        _comes_along(result),
-        f"The branch {result.branch} is the transferred genome; replay it to see its steps.",
-    ]
-    return lines
+    told = f"The branch {result.branch} is the transferred genome; `replay` it to see which steps hold there."
+    return [*lines, "", _comes_along(result), told]
 
 
 def _mean(score: Interval | None) -> str:

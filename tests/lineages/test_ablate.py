@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from evolve.archive import Archive
@@ -9,7 +10,7 @@ from evolve.individual import Individual, Offspring, Outcome, Status
 from evolve.lineages.ablate import ablate, ablated
 from evolve.lineages.paired import Verdict
 from evolve.lineages.prune import Fate, prune, pruned
-from evolve.lineages.removal import without
+from evolve.lineages.removal import Removal, without
 from evolve.lineages.tables import ablation_lines, pruning_lines
 from tests.lineages.synthetic import evaluator, grow, seed_genome, switched, workplace
 
@@ -94,8 +95,8 @@ def test_removing_all_steps_gives_the_seed_genome_whatever_they_changed_again() 
     for values in ({"S0": 1}, {"S0": 2, "S1": 1}, {"S1": 0}, {"S3": 7}):
         texts.append(switched(texts[-1], **values))
     line = [fake(text) for text in texts]
-    steps = list(zip(line, line[1:], strict=False))
-    assert without(texts[-1], steps) == (without(texts[-1], steps).__class__)(texts[0], ())
+    steps = list(pairwise(line))
+    assert without(texts[-1], steps) == Removal(texts[0], ())
     assert without(texts[-1], steps[:1]).conflicts == ("S0",)
     assert without(texts[-1], steps[:2]).conflicts == ()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evolve.archive import Archive
 from evolve.errors import UserError
 from evolve.evaluation.trial import Trial
-from evolve.individual import Offspring, Outcome, Status
+from evolve.individual import DERIVED, Offspring, Outcome, Status
 from evolve.lineages.paired import Verdict
 from evolve.lineages.rebase import parse_settings, set_constants
 from evolve.lineages.replay import replay
@@ -80,15 +80,14 @@ def test_a_transfer_has_its_own_box_and_its_replay_too(tmp_path: Path) -> None:
     function = evaluator({"S0": 0.2})
 
     def noted(trial: Trial) -> Outcome:
-        boxes.setdefault(f"{trial.individual % 1000}{'d' if trial.individual > 1000 else ''}", set()).add(
-            trial.time_box
-        )
+        name = f"d{trial.individual - DERIVED}" if trial.individual >= DERIVED else str(trial.individual)
+        boxes.setdefault(name, set()).add(trial.time_box)
         return function(trial)
 
     with workplace(tmp_path, noted) as place:
         grow(place.archive, 2)
         result = transfer(place, "2", time_box=0.2, replicates=4)
-        assert boxes == {"0": {0.05}, "2": {0.05}, "0d": {0.2}, "2d": {0.2}}
+        assert boxes == {"0": {0.05}, "2": {0.05}, "d0": {0.2}, "d2": {0.2}}
         assert result.time_boxes == (0.05, 0.2)
         there = replay(place, str(result.branch), 2)
         assert [step.name for step in there.steps] == ["d0", "d1", "d2"]
@@ -108,9 +107,8 @@ def test_conflicts_are_left_out_and_told_and_what_is_set_stays(tmp_path: Path) -
             (None, (), ()),
         ]
         last = place.archive.resolve(str(result.transferred))
-        assert (
-            last.genome == "import math\n" + switched(seed_genome(4), S0=1, S1=9, S2=5, S3=1) + "\n\nprint(math.pi)\n"
-        )
+        expected = switched(seed_genome(4), S0=1, S1=9, S2=5, S3=1)
+        assert last.genome == "import math\n" + expected + "\n\nprint(math.pi)\n"
         assert place.archive.resolve(result.base).parents == ()
         text = "\n".join(transfer_lines(result))
         assert "left out    Turn on S1 [conflict in S1]" in text
