@@ -13,7 +13,9 @@ from deap import base
 
 from evolve.arena import Direction
 
-STUDY = 3000  # replicates numbered from here on belong to operations on a lineage; the search sees none of them
+CHOICE = 1000  # replicates numbered from here on tell the contenders for the championship apart
+FRESH = 2000  # and from here on measure the champion: on another validation split, and no selection sees them
+STUDY = 3000  # and from here on belong to operations on a lineage: fresh ones, and the search sees none of them
 DERIVED = 10**9  # ids from here on are genomes that such an operation made; no births of the search
 
 
@@ -34,11 +36,13 @@ class Outcome:
     """One evaluation of one genome: what was measured, or why nothing was.
 
     Times are seconds, memory is MB (10^6 bytes). `score` is the arena's metric (for the GPT arenas
-    validation bits per byte) and is there if and only if the status is OK.
+    bits per byte on the search split, of a fresh run on the confirm split) and is there if and only if the
+    status is OK.
     """
 
     status: Status
     score: float | None = None
+    locked: float | None = None  # of a fresh run: on the locked split, which is shown once, at the end
     reason: str = ""  # one sentence for a failure
     individual: int = -1
     replicate: int = 0
@@ -62,6 +66,11 @@ class Outcome:
         finite = self.score is not None and math.isfinite(self.score)
         if finite != (self.status is Status.OK) or (self.score is not None and not finite):
             raise ValueError(f"status {self.status} does not go with score {self.score}")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it only confirms: its score, on another split, is never averaged with those of the search."""
+        return self.replicate >= FRESH
 
     def to_record(self) -> dict[str, Any]:
         """The outcome as JSON-ready values; `from_record` is its inverse."""
@@ -204,15 +213,27 @@ class Individual:
 
     @property
     def scores(self) -> list[float]:
-        return [outcome.score for outcome in self.outcomes if outcome.score is not None]
+        """Of the search: what fitness and every decision rest on."""
+        return [one.score for one in self.outcomes if one.score is not None and not one.fresh]
+
+    @property
+    def fresh_scores(self) -> list[float]:
+        """Of the runs that no selection has seen."""
+        return [one.score for one in self.outcomes if one.score is not None and one.fresh]
+
+    @property
+    def searched(self) -> bool:
+        """Whether the search has an outcome of it; fresh runs are none."""
+        return any(not one.fresh for one in self.outcomes)
 
     def add(self, outcome: Outcome) -> None:
-        """Take one more outcome into the estimate; one of a study is only kept."""
+        """Take one more outcome; the estimate is of those of the search."""
         if outcome.study:
             self.studies.append(outcome)
             return
         self.outcomes.append(outcome)
-        self.fitness = type(self.fitness)(self.scores)
+        if not outcome.fresh:
+            self.fitness = type(self.fitness)(self.scores)
 
     def __repr__(self) -> str:
         return f"Individual({self.name}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"

@@ -29,6 +29,12 @@ HEADS = "refs/heads/"
 ELITE = "refs/heads/elite/"
 CHAMPION = "refs/heads/champion"
 LINEAGE = "refs/heads/lineage/"
+REMOTE = "refs/remotes/origin/"  # where the branches are in a clone with a work tree
+_CLONE = (
+    "A plain `git clone` takes the branches alone: clone the archive with --mirror, or fetch the rest with "
+    "`git fetch origin 'refs/individuals/*:refs/individuals/*' 'refs/derived/*:refs/derived/*' "
+    "'refs/notes/*:refs/notes/*' 'refs/evolve/*:refs/evolve/*'`."
+)
 
 SUBJECT_LENGTH = 120  # characters of an idea in a commit's first line; individual.json has all of it
 PACK_AT = 4000  # loose objects, about 330 births with their outcomes
@@ -56,7 +62,9 @@ class Archive:
                 objects.remove_pack_leftovers(path)
         names = loading.list_refs(path)
         if STATE not in names:
-            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}.")
+            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}. {_CLONE}")
+        if f"{loading.INDIVIDUALS}0" not in names and ELITE + "0" in names:
+            raise UserError(f"{path} has no {loading.INDIVIDUALS}0. {_CLONE}")
         self._refs = refs.Refs(path, names)
         self._objects = objects.Objects(path)
         if write:
@@ -163,8 +171,8 @@ class Archive:
         return list(self._studies)
 
     def pending(self) -> list[Individual]:
-        """Individuals without an outcome: their evaluation was in flight, or never began."""
-        return [individual for individual in self._individuals.values() if not individual.outcomes]
+        """Individuals that the search has no outcome of: their evaluation was in flight, or never began."""
+        return [individual for individual in self._individuals.values() if not individual.searched]
 
     def find(self, genome: str) -> int | None:
         """The first individual of the search with exactly this text; None where there is none."""
@@ -200,7 +208,8 @@ class Archive:
 
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
-        return lineage.resolve(self.everyone, self._refs.under(HEADS), name)
+        branches = self._refs.under(REMOTE) | self._refs.under(HEADS)
+        return lineage.resolve(self.everyone, branches, name)
 
     def lineage(self, individual: Individual) -> list[Individual]:
         """From the seed to the individual along first parents."""
