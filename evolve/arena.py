@@ -97,9 +97,10 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     """
     name, known = str(state["arena"]), str(state.get("arena_folder", ""))
     copy = state.get("arena_toml")
-    if copy and given is None and not Path(known).is_dir() and name not in available():
+    there = bool(known) and Path(known).is_dir()
+    if copy and given is None and not there and name not in available():
         return replace(_read(Path(known) / "arena.toml", str(copy)), time_box=float(state["time_box"]))
-    place = given or (known if known and Path(known).is_dir() else name)
+    place = given or (known if there else name)
     try:
         arena = load(place)
     except UserError as error:

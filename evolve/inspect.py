@@ -43,6 +43,7 @@ def status(run: str) -> str:
             lines.append(f"offspring refused before a box was spent on them: {text}")
         lines += llm_report(archive)
         lines += outside_lines(directory)
+        lines += _beside_the_search(archive)
         racing = race_of(archive, ())
         for individual, outcome in archive.in_order():
             racing.take(individual, outcome)
@@ -57,6 +58,19 @@ def status(run: str) -> str:
             lines += ["", *champion_lines(best, seed, estimates.noise, state["metric"], direction, run), "", "Lineage"]
             lines += lineage_lines(archive.lineage(best))
     return "\n".join(lines)
+
+
+def _beside_the_search(archive: Archive) -> list[str]:
+    """What operations on lineages have added, and ideas from before the archive began."""
+    lines = []
+    if studies := archive.studies():
+        lines.append(
+            f"operations on lineages: {len(studies)} evaluations, {len(archive.derived)} genomes (d0, d1, ...); "
+            "the search sees none of them"
+        )
+    if ideas := sum(len(archive.ideas(one)) for one in archive.individuals.values()):
+        lines.append(f"ideas tried before, without a genome: {ideas}")
+    return lines
 
 
 def _operators(archive: Archive) -> str:
@@ -97,6 +111,9 @@ def show(run: str, ref: str) -> str:
             lines.append(f"replicate {outcome.replicate}: {ended}{trust}; {known}")
             if outcome.status is not Status.OK and detail["tail"]:
                 lines += ["    " + line for line in str(detail["tail"]).splitlines()[-15:]]
+        for idea in archive.ideas(one):
+            ended = f" {idea['score']:.6f}" if idea.get("score") is not None else ""
+            lines.append(f"tried on it before: {idea['idea']} ({idea.get('status', '')}{ended})")
         if not details:
             lines.append("not evaluated yet")
         if one.parents:

@@ -205,8 +205,8 @@ def prepare(arena: Arena) -> Data:
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
-    """Raises UserError where a run's corpus is not the one that was prepared now."""
-    if corpus != data.fingerprint:
+    """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
+    if corpus and corpus != data.fingerprint:
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "

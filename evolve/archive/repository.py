@@ -24,6 +24,7 @@ FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
 CURVES = "refs/notes/curves"
 EXCHANGES = "refs/notes/llm"
+IDEAS = "refs/notes/ideas"
 STATE = "refs/evolve/state"
 HEADS = "refs/heads/"
 ELITE = "refs/heads/elite/"
@@ -63,8 +64,6 @@ class Archive:
         names = loading.list_refs(path)
         if STATE not in names:
             raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}. {_CLONE}")
-        if f"{loading.INDIVIDUALS}0" not in names and ELITE + "0" in names:
-            raise UserError(f"{path} has no {loading.INDIVIDUALS}0. {_CLONE}")
         self._refs = refs.Refs(path, names)
         self._objects = objects.Objects(path)
         if write:
@@ -203,6 +202,15 @@ class Archive:
         noted = [(one, line) for one in self._individuals.values() for line in self._exchanges_of(one)]
         return sorted(noted, key=lambda pair: pair[1]["time"])
 
+    def ideas(self, individual: Individual) -> list[dict[str, Any]]:
+        """Ideas that were tried on the individual before this archive began, and whose genomes are not known."""
+        return records.idea_lines(self._note(self._ideas, individual.commit), individual.commit)
+
+    def notes_of(self, individual: Individual) -> dict[str, bytes]:
+        """The texts of the individual's notes by reference, its exchanges with language models left out."""
+        noted = {OUTCOMES: self._outcomes, CURVES: self._curves, IDEAS: self._ideas}
+        return {ref: text for ref, notes in noted.items() if (text := self._note(notes, individual.commit))}
+
     def _exchanges_of(self, individual: Individual) -> list[dict[str, Any]]:
         return records.exchange_lines(self._note(self._llm, individual.commit), individual.commit)
 
@@ -311,6 +319,11 @@ class Archive:
         self._must_write()
         self._append(self._llm, individual.commit, json.dumps(record, ensure_ascii=False))
 
+    def note_idea(self, individual: Individual, record: Mapping[str, Any]) -> None:
+        """Append an idea that was tried on the individual to its note: JSON values, "idea" among them."""
+        self._must_write()
+        self._append(self._ideas, individual.commit, json.dumps(record, ensure_ascii=False))
+
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
         self._must_write()
@@ -390,6 +403,7 @@ class Archive:
         self._outcomes = Notes(self.path, OUTCOMES, self._objects, self._refs)
         self._curves = Notes(self.path, CURVES, self._objects, self._refs)
         self._llm = Notes(self.path, EXCHANGES, self._objects, self._refs)
+        self._ideas = Notes(self.path, IDEAS, self._objects, self._refs)
         self._order: list[tuple[Individual, Outcome]] = []
         self._studies: list[tuple[Individual, Outcome]] = []
         self._numbers: dict[tuple[int, bool], list[int]] = {}  # by individual, and whether of a study

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 Options = argparse.Namespace
 
+_RUN = "a run's folder, its name below runs/, or a mirror clone of an archive"
+_REF = "an individual's id, a branch (champion, elite/0) or a commit"
+
 
 def run(command: str, arguments: Sequence[str]) -> int:
     """Run one of COMMANDS; returns the exit code. Raises UserError."""
@@ -31,8 +34,8 @@ def _parser(command: str, description: str, epilog: str) -> argparse.ArgumentPar
 def _measuring(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """A parser of an operation that evaluates."""
     parser = _parser(command, description, f"{epilog}\n{_GOES_ON}")
-    parser.add_argument("RUN", help="a run's folder, its name below runs/, or a mirror clone of an archive")
-    parser.add_argument("REF", help="an individual's id, a branch (champion, elite/0) or a commit")
+    parser.add_argument("RUN", help=_RUN)
+    parser.add_argument("REF", help=_REF)
     parser.add_argument("--replicates", metavar="K", type=int, default=4, help="runs of each genome (4)")
     parser.add_argument("--workers", metavar="N", type=int, help="evaluations at once (as many as cores allow)")
     parser.add_argument("--arena", metavar="PATH", help="the arena's folder, where it is not known any more")
@@ -140,6 +143,64 @@ def _transfer(options: Options) -> int:
         return _print(place, transfer_lines(result), result.missing)
 
 
+def _bundle_parser() -> argparse.ArgumentParser:
+    parser = _parser(
+        "bundle",
+        "Write the lineage of REF for another person: FILE.bundle is an archive of REF and all its ancestors with\n"
+        "their evaluations, for `git clone --mirror`; any other name is a folder with the script, a README with the\n"
+        "figures, and the steps as patches.",
+        "Exchanges with language models are left out.\n",
+    )
+    parser.add_argument("RUN", help=_RUN)
+    parser.add_argument("REF", help=_REF)
+    parser.add_argument("FILE", help="a name ending in .bundle, or a folder that does not exist")
+    parser.add_argument("--arena", metavar="PATH", help="the arena's folder, where it is not known any more")
+    return parser
+
+
+def _bundle(options: Options) -> int:
+    from evolve.lineages.bundle import bundle
+
+    print(bundle(options.RUN, options.REF, options.FILE, options.arena))
+    return 0
+
+
+def _import_parser() -> argparse.ArgumentParser:
+    parser = _parser(
+        "import",
+        "Make an archive of a keep-or-discard search: a repository whose commits edit one script, and a log with the\n"
+        "tab-separated columns commit, val_bpb, memory_gb, status, description.",
+        "Commits of the branch (first parents) that change the script become individuals, with the scores of their\n"
+        "rows; so do logged commits beside it that still exist. Rows whose commit does not are kept as ideas that\n"
+        "were tried, for the prompts of a search that goes on. Then status, show, replay, ablate, prune, transfer,\n"
+        "and a search with --out DIR work on it. The repository is only read; nothing in it is executed.\n",
+    )
+    parser.add_argument("PATH", help="the repository: a work tree or a bare one")
+    parser.add_argument("--branch", metavar="B", help="a branch, a tag or a commit (what is checked out)")
+    parser.add_argument("--results", metavar="FILE", help="the log (results.tsv in PATH, where there is one)")
+    parser.add_argument("--script", metavar="FILE", help="the script, as a path inside PATH (train.py)")
+    parser.add_argument("--out", metavar="DIR", help="the run's folder (runs/NAME, by the repository's name)")
+    parser.add_argument("--arena", metavar="PATH", help="how to evaluate (run the script, read what it prints)")
+    parser.add_argument("--time-box", metavar="S", type=float, help="seconds of training (the arena's, or 300)")
+    return parser
+
+
+def _import(options: Options) -> int:
+    from evolve.lineages.adopt import adopt
+
+    told = adopt(
+        options.PATH,
+        branch=options.branch,
+        results=options.results,
+        script=options.script,
+        out=options.out,
+        arena=options.arena,
+        time_box=options.time_box,
+    )
+    print(told)
+    return 0
+
+
 def _place(options: Options) -> AbstractContextManager[Workplace]:
     from evolve.measuring import Workplace
 
@@ -159,4 +220,6 @@ COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[Optio
     "ablate": (_ablate_parser, _ablate),
     "prune": (_prune_parser, _prune),
     "transfer": (_transfer_parser, _transfer),
+    "bundle": (_bundle_parser, _bundle),
+    "import": (_import_parser, _import),
 }

@@ -118,11 +118,12 @@ def _literal_of(genome: str, name: str) -> ast.expr:
     except Unparsable as error:
         raise UserError(f"The base is not Python: {error}") from error
     for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if _annotated(node) else []
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if isinstance(target, ast.Name):
-                value = node.value if len(targets) == 1 else None
-                found.setdefault(target.id, []).append(value)
+                found.setdefault(target.id, []).append(node.value if len(targets) == 1 else None)
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)
         raise UserError(f"The base has no constant '{name}'." + (f" Did you mean '{near[0]}'?" if near else ""))
@@ -131,10 +132,6 @@ def _literal_of(genome: str, name: str) -> ast.expr:
     if len(values) > 1 or literal is None or not _is_literal(literal):
         raise UserError(f"--set {name}: the base must assign it once, as `{name} = literal`.")
     return literal
-
-
-def _annotated(node: ast.stmt) -> bool:
-    return isinstance(node, ast.AnnAssign) and node.value is not None
 
 
 def _is_literal(node: ast.expr) -> bool:
