@@ -36,7 +36,11 @@ def evaluations(archive: Archive) -> list[dict[str, Any]]:
     rows = [
         _row(individual, outcome, evaluation) for evaluation, (individual, outcome) in enumerate(archive.in_order())
     ]
-    return rows + [_row(individual, None, None) for individual in archive.pending()]
+    rows += [_row(individual, None, None) for individual in archive.pending()]
+    return rows + [
+        _row(individual, outcome, evaluation)
+        for evaluation, (individual, outcome) in enumerate(archive.studies(), len(archive.in_order()))
+    ]
 
 
 def _row(individual: Individual, outcome: Outcome | None, evaluation: int | None) -> dict[str, Any]:
