@@ -168,6 +168,19 @@ def test_the_plain_one_learns_too(tmp_path: Path) -> None:
 
 
 @SCRIPTS
+def test_its_graph_computes_what_it_does_at_any_size(tmp_path: Path, script: str) -> None:
+    model = load(tmp_path, script)["build_model"](RUN).eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    auto = torch.export.Dim.AUTO
+    example = torch.zeros((4, 8), dtype=torch.int64)
+    with torch.no_grad():
+        graph = torch.export.export(model, (example,), dynamic_shapes=({0: auto, 1: auto},)).module()
+        tokens = torch.randint(VOCAB, (3, LENGTH), generator=torch.Generator().manual_seed(0))
+        assert torch.allclose(graph(tokens), model(tokens), atol=1e-4)
+
+
+@SCRIPTS
 def test_operations_are_counted_with_attention(tmp_path: Path, script: str) -> None:
     model = load(tmp_path, script)["build_model"](RUN)
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
@@ -180,8 +193,8 @@ def test_a_window_ends_where_it_says(tmp_path: Path) -> None:
     q, k, v = torch.randn(3, 2, 10, 2, 8).unbind()
     scores = torch.einsum("bthd,bshd->bhts", q, k) / math.sqrt(8)
     t = torch.arange(10)
-    for window in (0, 3, 10):
-        seen = (t[:, None] >= t) & (t[:, None] - t <= window)
+    for window in (0, 3, 10, None):
+        seen = (t[:, None] >= t) & (t[:, None] - t <= (10 if window is None else window))
         expected = torch.einsum("bhts,bshd->bthd", scores.masked_fill(~seen, -math.inf).softmax(-1), v)
         assert torch.allclose(attend(q, k, v, window, None), expected, atol=1e-5)
 
