@@ -124,7 +124,7 @@ def test_the_engine_searches_from_it(small: Path, tmp_path: Path) -> None:
 
 
 def test_a_fresh_run_is_scored_on_the_other_splits(small: Path, tmp_path: Path) -> None:
-    arena = replace(arenas.load(str(small)), preload=(), script="vanilla.py")
+    arena = replace(arenas.load(str(small)), preload=("torch",), script="vanilla.py", time_box=0.2)
     make_trial = TrialMaker(arena, prepare(arena), RunDirectory(tmp_path))
     seed = Individual(
         0,
@@ -231,7 +231,7 @@ def test_matrices_become_nearly_orthogonal(tmp_path: Path) -> None:
 
 def graphs(tmp_path: Path, **changes: object) -> list[str]:
     """What torch.compile is given of one training step: its graphs, in order."""
-    genome = load(tmp_path, **changes)
+    genome = load(tmp_path, DEPTH=1, **changes)
     found: list[str] = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
@@ -258,7 +258,7 @@ def graphs(tmp_path: Path, **changes: object) -> list[str]:
 
 def test_another_number_compiles_nothing_anew(tmp_path: Path) -> None:
     before = graphs(tmp_path)
-    assert len(before) < 16
+    assert len(before) < 12
     numbers = {"LOGIT_SOFTCAP": 20.0, "QK_SCALE": 1.3, "ROTARY_BASE": 5e4, "INIT_SCALE": 0.5, "SKIP_INIT": 0.1}
     rates = {"MATRIX_LR": 0.03, "MATRIX_BETA2": 0.9, "MATRIX_DECAY": 0.1, "EMBEDDING_LR": 0.5, "ADAM_BETA1": 0.7}
     assert graphs(tmp_path, **numbers, **rates, NGRAM_DECAY=0.0, WARMDOWN=0.5, MOMENTUM=0.9) == before
