@@ -69,12 +69,12 @@ class Runs:
         individual, replicate = pair
         return self._make_trial(self.archive.everyone[individual], replicate)
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome."""
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome; returns its individual, too."""
         individual = self.archive.everyone[outcome.individual]
         self.archive.record(individual, outcome)
         self._running.discard((outcome.individual, outcome.replicate))
-        return individual
+        return individual, outcome
 
     def forget(self, trial: Trial) -> None:
         """A trial was cancelled: it is to be run again."""
