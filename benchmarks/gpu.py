@@ -33,6 +33,7 @@ from evolve.run import prepare
 from tests.genomes.tiny import tiny
 
 ADAPTER = Path(__file__).parent / "adapter"
+OWN = ["train.py", "vanilla.py"]
 BOXES = [60.0, 300.0]
 HEAD = "| script | box | BPB | tokens/s | MFU | steps | parameters | peak memory | outside the box, cold | warm |"
 
@@ -129,7 +130,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--baseline", type=Path, action="append", default=[], metavar="PATH", help="one more script; repeatable")
-    add("--only-baseline", action="store_true", help="leave our own scripts out")
+    add(
+        "--scripts",
+        nargs="*",
+        choices=OWN,
+        default=OWN,
+        metavar="NAME",
+        help=f"our own ones ({' '.join(OWN)}), or none",
+    )
     add(
         "--corpus",
         default="climbmix",
@@ -145,10 +153,9 @@ def main() -> int:
         command[-1:] = ["stdlib", "--vocab-size", "512", "--sequence-length", "64"]
         small = {"GPT_VALIDATION_TOKENS": "8192"}
         arena = replace(arena, device="cpu", cores=1, environment=small, preload=("torch", "gpt", "gpt.run"))
-    scripts = [] if options.only_baseline else ["train.py", "vanilla.py"]
     own = [
         Script(name, tiny(name) if options.tiny else (arena.folder / name).read_text(encoding="utf-8"), baseline=False)
-        for name in scripts
+        for name in options.scripts
     ]
     try:
         foreign = [Script(path.name, path.read_text(encoding="utf-8"), baseline=True) for path in options.baseline]
