@@ -19,6 +19,7 @@ _FROM_OUTCOME = (
     "parameters",
     "peak_memory_mb",
     "device",
+    "clock_mhz",
     "corpus",
     "trusted",
     "started",
