@@ -256,7 +256,7 @@ class Evolution:
         if outcome.replicate >= FRESH:
             self._fresh[individual.id] = individual
         if self.racing is not None:
-            self.racing.take(individual, outcome)
+            self.racing.take(individual, outcome, self.cut)
         for estimates in (self.searched, self.estimates):
             estimates.take(individual.id, outcome.replicate, outcome.score)
         if self.estimates.measured and self.evaluations % self.pop == 0:
