@@ -23,8 +23,11 @@ from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Cancelled, Trial, cancel
 from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
 from evolve.race import Race
+from evolve.spending import Spending
+from evolve.throughput import pace_of
 
 REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
+LATE_BIRTHS = 20  # whose gains say what the next birth is worth
 SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
 SEED_MOST = 6  # replicates of the seed genome, however much they disagree
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
@@ -62,12 +65,14 @@ class Evolution:
         replicate_share: float = REPLICATE_SHARE,
         confirm: int = CONFIRM,
         racing: Race | None = None,
+        spending: Spending | None = None,
     ) -> None:
         """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate.
 
         `sources` are asked for offspring in their order; None: the operators that need no language model.
         `replicate_share` bounds the replicates by which the search decides, `confirm` is the number of fresh
-        runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box.
+        runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box. No
+        offspring is born once `spending` has reached a cap; None: there is none.
         """
         self.archive = archive
         self.toolbox = toolbox
@@ -87,6 +92,7 @@ class Evolution:
         self._replicate_share = replicate_share
         self._confirm = confirm
         self.racing = racing
+        self.spending = spending or Spending(float(archive.read_state()["time_box"]))
         self._running: set[Pair] = set()
         self.evaluations = 0
         self._evaluated: set[int] = set()
@@ -134,9 +140,14 @@ class Evolution:
         return self.pop * self.gens
 
     @property
+    def born_out(self) -> bool:
+        """Whether no more offspring are to be born: as many as were planned are, or a cap is reached."""
+        return self.births >= self.births_planned or self.spending.spent(len(self._running))
+
+    @property
     def evaluations_left(self) -> int:
         """How many evaluations are still to be finished within the plan; replicates to come are no part of it."""
-        unborn = max(0, self.births_planned - self.births)
+        unborn = 0 if self.born_out else self.births_planned - self.births
         left = unborn + len(self._waiting) + len(self._running)
         if self.population:
             left += 2 * self._confirm if unborn else len(self._unconfirmed())
@@ -212,7 +223,7 @@ class Evolution:
             return self._waiting.popleft()
         if not self.population:
             return None
-        if self.births < self.births_planned:
+        if not self.born_out:
             return self._replicate() or self._breed()
         unconfirmed = self._unconfirmed()
         if self._running:
@@ -222,7 +233,11 @@ class Evolution:
         return unconfirmed[0] if unconfirmed else None
 
     def _replicate(self) -> Pair | None:
-        """One more run of whom a decision hangs on, within the share of evaluations set aside for that."""
+        """One more run of whom a decision hangs on, where that gains more than a birth would.
+
+        While offspring are much better than their parents, the next one shows sooner who was good than a replicate
+        does. Within the share of evaluations set aside for it.
+        """
         seed = self.seed_individual
         disagree = 1 < seed.fitness.count < SEED_MOST and seed.fitness.stderr > SEED_STDERR * abs(seed.fitness.mean)
         if disagree and self._running_replicates(seed.id) == 0:
@@ -231,8 +246,9 @@ class Evolution:
         allowed = self._replicate_share * (self.evaluations + len(self._running) + 1)
         if self.replicates + under_way + 1 > allowed or len(self.population) < self.pop:
             return None
+        gain = self.estimates.gain_per_birth(LATE_BIRTHS)
         for candidate in self.estimates.candidates(self.pop, self._children):
-            if self._running_replicates(candidate.key) == 0:
+            if candidate.worth > gain and self._running_replicates(candidate.key) == 0:
                 return candidate.key, self._next_replicate(self.archive.individuals[candidate.key])
         return None
 
@@ -253,12 +269,14 @@ class Evolution:
         self.evaluations += 1
         self._evaluated.add(individual.id)
         self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
+        if outcome.replicate < CHOICE:
+            self.spending.take(outcome)
         if outcome.fresh:
             self._fresh[individual.id] = individual
         if self.racing is not None:
             self.racing.take(individual, outcome, self.cut)
         for estimates in (self.searched, self.estimates):
-            estimates.take(individual.id, outcome.replicate, outcome.score)
+            estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
         if self.estimates.measured and self.evaluations % self.pop == 0:
             self.logbook.record(
                 gen=self.evaluations // self.pop,

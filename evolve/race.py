@@ -97,7 +97,7 @@ class Race:
             return None
         self._judged[individual.id] = passed
         verdict = self._calibrated().judge(
-            curve, cut, seed=self._seed, individual=individual.id, touches_schedule=self._touches_schedule(individual)
+            curve, cut, seed=self._seed, individual=individual.id, touches_schedule=self.touches_schedule(individual)
         )
         if verdict.losing and not verdict.stop:
             self._through.setdefault(individual.id, verdict.progress)
@@ -110,7 +110,7 @@ class Race:
         return self._through.get(individual.id)
 
     def take(self, individual: Individual, outcome: Outcome, cut: float = math.inf) -> None:
-        """One more outcome, archived already; only an offspring's first run counts. `cut`: before it was selected on."""
+        """One more outcome, archived already; only an offspring's first run counts. `cut`: as it was before."""
         if outcome.replicate or not individual.parents:
             return
         self._through.pop(individual.id, None)
@@ -142,7 +142,7 @@ class Race:
                 if individual.id not in self._curves:
                     outcome = individual.outcomes[place]
                     assert outcome.score is not None
-                    curve, touched = self._read_curve(individual, place), self._touches_schedule(individual)
+                    curve, touched = self._read_curve(individual, place), self.touches_schedule(individual)
                     self._curves[individual.id] = FinishedCurve(
                         curve, outcome.score, outcome.entered, touched, lead=self._leads.pop(individual.id)
                     )
@@ -150,7 +150,7 @@ class Race:
             self._rule = RacingRule(finished, self._direction, bound=BOUND, let_through=self._let_through)
         return self._rule
 
-    def _touches_schedule(self, individual: Individual) -> bool:
+    def touches_schedule(self, individual: Individual) -> bool:
         """Whether a line by which it differs from its first parent names a part of the schedule."""
         if not individual.parents or not self._schedule:
             return False

@@ -34,6 +34,7 @@ from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
+from evolve.spending import Spending
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
@@ -100,12 +101,11 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     strategy = strategies.STRATEGIES[settings.strategy]
-    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
     make_trial = TrialMaker(arena, data, directory)
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
-    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
@@ -115,10 +115,11 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[*outside, *([] if settings.llm_only else own)],
+        sources=[*outside, *([] if settings.llm_only else [operators])],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
+        spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots, desk)
@@ -147,7 +148,7 @@ def _search(
             )
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
-            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+            evolution.sources = [*outside, writer]
         search(evolution, executor, len(slots), monitor, stop)
     refused = operators.refused + (agent.refused if agent else Counter())
     archive.write_state({**archive.read_state(), "refused": dict(refused)})
@@ -335,6 +336,9 @@ def _conclude(
     assert best is not None
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
+    going_on = continue_command(arguments, str(directory.path), gens, finished)
+    if evolution.spending.spent(0):
+        going_on += ", with a larger --max-boxes or --max-seconds"
     lines = [
         "",
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
@@ -344,9 +348,10 @@ def _conclude(
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        f"Spent      {evolution.spending} in the search",
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
+        f"Continue   {going_on}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]
