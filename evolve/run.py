@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
-from evolve.individual import FRESH, Individual, Offspring
+from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
@@ -40,7 +41,7 @@ from evolve.summary import champion_lines, continue_command, duration, lineage_l
 from evolve.variation.merge_driver import install
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
-SEARCH_SPLITS, FRESH_SPLITS = ("search",), ("confirm", "locked")  # of the validation tokens
+SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -66,15 +67,21 @@ def run(settings: Settings, arguments: list[str]) -> int:
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    with explained_faults(directory), EngineLock(directory):
+        slots = local_slots(settings.workers, arena.cores)
+        if directory.archive.exists():
+            with Archive.open(directory.archive) as existing:
+                arena = _check_same(existing.read_state(), arena, settings, directory)
+        data = prepare(arena)
+        with _open(directory, arena, data, settings) as archive:
+            return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+
+
+@contextlib.contextmanager
+def explained_faults(directory: RunDirectory) -> Iterator[None]:
+    """Raises UserError, with what to do, for a disk that cannot be written and for a fault of the harness."""
     try:
-        with EngineLock(directory):
-            slots = local_slots(settings.workers, arena.cores)
-            if directory.archive.exists():
-                with Archive.open(directory.archive) as existing:
-                    arena = _check_same(existing.read_state(), arena, settings, directory)
-            data = prepare(arena)
-            with _open(directory, arena, data, settings) as archive:
-                return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+        yield
     except OSError as error:
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
@@ -199,8 +206,8 @@ def prepare(arena: Arena) -> Data:
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
-    """Raises UserError where a run's corpus is not the one that was prepared now."""
-    if corpus != data.fingerprint:
+    """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
+    if corpus and corpus != data.fingerprint:
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -235,6 +242,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
             {
                 "arena": arena.name,
                 "arena_folder": str(arena.folder.resolve()),
+                "arena_toml": arena.text,
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
@@ -267,7 +275,8 @@ class TrialMaker:
     directory: RunDirectory
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
-        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        return trial if individual.time_box is None else replace(trial, time_box=individual.time_box)
 
     def dry(self, genome: str, number: int) -> Trial:
         """A trial of a genome that is not archived, whose outcome is of no individual."""
@@ -293,7 +302,7 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
-            splits=FRESH_SPLITS if replicate >= FRESH else SEARCH_SPLITS,
+            splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
         )
 
