@@ -18,13 +18,14 @@ from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators
 from evolve.confirmation import CHOICE_RUNS, CONTENDERS, outstanding
-from evolve.engine import CONFIRM, REPLICATE_SHARE, Evolution
+from evolve.engine import CONFIRM, Evolution
 from evolve.estimates import Estimates
 from evolve.evaluation.racing import CHECKPOINTS
 from evolve.evaluation.trial import Trial
 from evolve.individual import FRESH, Individual, Offspring, Outcome, Status
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.run import SEED_REPLICATES, Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.strategies import STRATEGIES, plan, toolbox

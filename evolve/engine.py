@@ -23,13 +23,10 @@ from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Cancelled, Trial, cancel
 from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
 from evolve.race import Race
+from evolve.replication import REPLICATE_SHARE, Replication
 from evolve.spending import Spending
 from evolve.throughput import pace_of
 
-REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
-LATE_BIRTHS = 20  # whose gains say what the next birth is worth
-SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
-SEED_MOST = 6  # replicates of the seed genome, however much they disagree
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
 
 
@@ -89,14 +86,13 @@ class Evolution:
         for name, function in zip(("best", "worst", "mean"), (*best_first, np.mean), strict=True):
             self._statistics.register(name, function)
         self._make_trial = make_trial
-        self._replicate_share = replicate_share
+        self._replication = Replication(replicate_share)
         self._confirm = confirm
         self.racing = racing
         self.spending = spending or Spending(float(archive.read_state()["time_box"]))
         self._running: set[Pair] = set()
         self.evaluations = 0
         self._evaluated: set[int] = set()
-        self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
         self.searched = Estimates(self.direction, before=CHOICE)
         self.estimates = Estimates(self.direction, before=FRESH)
         self._fresh: dict[int, Individual] = {}  # those with a run that only confirms
@@ -129,6 +125,11 @@ class Evolution:
     def evaluated(self) -> int:
         """Individuals with an outcome, however many replicates each has."""
         return len(self._evaluated)
+
+    @property
+    def replicates(self) -> int:
+        """Finished runs by which the search decided, beyond the first of each individual; the seed genome's apart."""
+        return self._replication.finished
 
     @property
     def births(self) -> int:
@@ -242,31 +243,9 @@ class Evolution:
         return unconfirmed[0] if unconfirmed else None
 
     def _replicate(self) -> Pair | None:
-        """One more run of whom a decision hangs on, where that gains more than a birth would.
-
-        While offspring are much better than their parents, the next one shows sooner who was good than a replicate
-        does. Within the share of evaluations set aside for it.
-        """
-        seed = self.seed_individual
-        disagree = 1 < seed.fitness.count < SEED_MOST and seed.fitness.stderr > SEED_STDERR * abs(seed.fitness.mean)
-        if disagree and self._running_replicates(seed.id) == 0:
-            return seed.id, self._next_replicate(seed)
-        under_way = sum(replicate > 0 and id != seed.id for id, replicate in self._running)
-        allowed = self._replicate_share * (self.evaluations + len(self._running) + 1)
-        if self.replicates + under_way + 1 > allowed or len(self.population) < self.pop:
-            return None
-        gain = self.estimates.gain_per_birth(LATE_BIRTHS)
-        for candidate in self.estimates.candidates(self.pop, self._children):
-            if candidate.worth > gain and self._running_replicates(candidate.key) == 0:
-                return candidate.key, self._next_replicate(self.archive.individuals[candidate.key])
-        return None
-
-    def _running_replicates(self, id: int) -> int:
-        return sum(one == id for one, _ in self._running)
-
-    def _next_replicate(self, individual: Individual) -> int:
-        done = {outcome.replicate for outcome in individual.outcomes}
-        return next(k for k in range(CHOICE) if k not in done)
+        full = len(self.population) == self.pop
+        mu, individuals = self.pop if full else None, self.archive.individuals
+        return self._replication.due(individuals, self.estimates, mu, self._children, self._running, self.evaluations)
 
     def _unconfirmed(self) -> list[Pair]:
         """The runs that are neither done nor under way, of those that confirm the champion."""
@@ -277,7 +256,7 @@ class Evolution:
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
         self._evaluated.add(individual.id)
-        self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
+        self._replication.take(individual, outcome)
         if outcome.replicate < CHOICE:
             self.spending.take(outcome)
         if outcome.fresh:

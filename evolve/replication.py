@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from evolve.individual import CHOICE, Individual, Outcome
 from evolve.noise import Key, Posterior
+
+if TYPE_CHECKING:
+    from evolve.estimates import Estimates
 
 UNDECIDED = 1.5  # standard errors within which a comparison is not settled
 MANY_CHILDREN = 4
+REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
+LATE_BIRTHS = 20  # whose gains say what the next birth is worth
+SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
+SEED_MOST = 6  # replicates of the seed genome, however much they disagree
 MOST_RUNS = 5  # of one individual during the search; confirming a champion is another matter
 
 K = TypeVar("K")
@@ -80,3 +88,51 @@ def knowledge_gradient(gap: float, stderr: float, sd: float) -> float:
         return 0.0
     beyond = abs(gap) / step
     return step * (_NORMAL.pdf(beyond) - beyond * _NORMAL.cdf(-beyond))
+
+
+class Replication:
+    """Decides for a free slot whether one more run of somebody is worth more than a birth."""
+
+    def __init__(self, share: float) -> None:
+        """`share` of all evaluations is the most that replicates may take."""
+        self._share = share
+        self.finished = 0  # those of the seed genome apart
+
+    def take(self, individual: Individual, outcome: Outcome) -> None:
+        """One more outcome of any kind."""
+        self.finished += 0 < outcome.replicate < CHOICE and bool(individual.parents)
+
+    def due(
+        self,
+        individuals: Mapping[int, Individual],
+        estimates: Estimates,
+        mu: int | None,
+        children: Mapping[int, int],
+        running: Collection[tuple[int, int]],
+        evaluations: int,
+    ) -> tuple[int, int] | None:
+        """The individual to run again and which replicate that is; None where a birth is worth more.
+
+        While offspring are much better than their parents, the next one shows sooner who was good than a replicate
+        does. `mu` is the size of the population, None while it is not full; `running` holds what is under way as
+        (individual, replicate), `evaluations` counts what is finished.
+        """
+        busy = {id for id, _ in running}
+        seed = individuals[0]
+        disagree = 1 < seed.fitness.count < SEED_MOST and seed.fitness.stderr > SEED_STDERR * abs(seed.fitness.mean)
+        if disagree and seed.id not in busy:
+            return seed.id, _next_replicate(seed)
+        under_way = sum(replicate > 0 and id != seed.id for id, replicate in running)
+        allowed = self._share * (evaluations + len(running) + 1)
+        if mu is None or self.finished + under_way + 1 > allowed:
+            return None
+        gain = estimates.gain_per_birth(LATE_BIRTHS)
+        for candidate in estimates.candidates(mu, children):
+            if candidate.worth > gain and candidate.key not in busy:
+                return candidate.key, _next_replicate(individuals[candidate.key])
+        return None
+
+
+def _next_replicate(individual: Individual) -> int:
+    done = {outcome.replicate for outcome in individual.outcomes}
+    return next(k for k in range(CHOICE) if k not in done)

@@ -19,7 +19,7 @@ from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators, Source
-from evolve.engine import REPLICATE_SHARE, Evolution, search
+from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
@@ -33,6 +33,7 @@ from evolve.machine import llm_hint, processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
 from evolve.spending import Spending

@@ -12,11 +12,12 @@ import pytest
 
 from evolve.breeding import Operators
 from evolve.confirmation import confirmation
-from evolve.engine import CONFIRM, REPLICATE_SHARE, Evolution
+from evolve.engine import CONFIRM, Evolution
 from evolve.errors import UserError
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import CHOICE, FRESH, Outcome, Status
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.summary import locked_lines
 from tests.stub import evaluate, evolve, noisy, rough, story
 
