@@ -10,12 +10,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.curves import CORRELATION, FINAL_SPREAD, MEMORY, POINTS, PROGRESS, Array
 from evolve.evaluation.racing import SCHEDULE_FROM
-
-Indices = NDArray[np.intp]
 
 CURVES = 20  # simulated ones a birth
 BINS = 200  # of equally many curves, in which the rule tells apart what it sees
@@ -36,25 +33,28 @@ def best_saving(leads: Sequence[float], touches_schedule: Sequence[bool], bound:
     correlation = np.interp(progress, PROGRESS, CORRELATION)
     spread = np.sqrt(1 - correlation**2) / correlation * FINAL_SPREAD  # of a curve's guess at its end
     wander = rng.standard_normal(len(ends))
-    bins: list[tuple[float, list[Indices]]] = []  # at each point, curves that look alike there
+    points = []  # progress, curves in order of what is seen there, where each bin of them begins, and its size
     for point in range(POINTS - 1):
         seen = ends + spread[point] * wander
         judged = np.isfinite(ends) & (~late | (progress[point] >= SCHEDULE_FROM))
         # What could be stopped before is worth something else than what could not: the two are told apart.
         groups = [np.flatnonzero(judged & one) for one in (late, ~late)]
-        alike = [bin for group in groups for bin in np.array_split(group[np.argsort(seen[group])], BINS) if len(bin)]
-        bins.append((float(progress[point]), alike))
+        bins = [bin for group in groups for bin in np.array_split(group[np.argsort(seen[group])], BINS) if len(bin)]
+        sizes = np.array([len(bin) for bin in bins], dtype=int)
+        if bins and point >= FIRST_POINT:
+            points.append((float(progress[point]), np.concatenate(bins), np.cumsum(sizes) - sizes, sizes))
         wander = MEMORY * wander + math.sqrt(1 - MEMORY**2) * rng.standard_normal(len(ends))
 
     def stopped(price: float) -> tuple[Array, float]:
         """Where each curve is stopped, 1 for never, when stopping an entrant costs `price` boxes; share of entrants."""
         value, at = np.zeros(len(ends)), np.ones(len(ends))
-        for progressed, alike in reversed(bins[FIRST_POINT:]):
-            for bin in alike:
-                if 1 - progressed - price * entrant[bin].mean() > value[bin].mean():
-                    value[bin] = 1 - progressed - price * entrant[bin]
-                    at[bin] = progressed
-        return at, float((at < 1)[entrant].mean())
+        for progressed, order, starts, sizes in reversed(points):
+            by_stopping = 1 - progressed - price * entrant[order]
+            gain = np.add.reduceat(by_stopping - value[order], starts)
+            chosen = np.repeat(gain > 0, sizes)
+            value[order[chosen]] = by_stopping[chosen]
+            at[order[chosen]] = progressed
+        return at, float((at < 1)[entrant].sum()) / max(int(entrant.sum()), 1)
 
     low, high = 0.0, 1000.0
     for _ in range(16):

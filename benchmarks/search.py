@@ -110,7 +110,7 @@ def _row(name: str, results: Sequence[Result], goal: float | None) -> str:
     saved, stopped, entrants = _racing(results)
     cells.append(f"{100 * saved:.1f} %" if raced else "-")
     cells.append(f"{100 * stopped / entrants:.1f} % ({stopped}/{entrants})" if raced else "-")
-    boxes = _boxes_to(goal, results)
+    boxes = boxes_to(goal, results)
     cells.append(
         "-" if goal is None or not results[0].trace else f"not in {BUDGETS[-1]}" if boxes is None else str(boxes)
     )
@@ -126,7 +126,7 @@ def _racing(results: Iterable[Result]) -> tuple[float, int, int]:
     return saved / births if births else 0.0, stopped, entrants
 
 
-def _boxes_to(goal: float | None, results: Sequence[Result]) -> int | None:
+def boxes_to(goal: float | None, results: Sequence[Result]) -> int | None:
     """Whole boxes until the median true value of the best individual is at or under the goal."""
     length = min(len(result.trace) for result in results)
     if goal is None or not length:
@@ -151,7 +151,7 @@ def _goals(results: Mapping[str, Sequence[Result]]) -> list[str]:
         lines.append(f"{text}: {_met(gap <= 0)}, by {abs(gap):.5f}")
     if "greedy" in results:
         goal = _final(results["greedy"])
-        need, boxes = _boxes_to(goal, results["greedy"]), _boxes_to(goal, own)
+        need, boxes = boxes_to(goal, results["greedy"]), boxes_to(goal, own)
         if need is not None:
             text = f"greedy's own final value {goal:.5f} reached in {boxes} boxes, greedy needs {need}"
             lines.append(f"{text}: at most half of them {_met(boxes is not None and boxes <= need / 2)}")
