@@ -181,7 +181,8 @@ class RacingRule:
         start = float(np.quantile(largest, 1 - TAIL))
         excess = float((largest[largest > start] - start).mean())
         count = TAIL * len(largest)  # of runs in the tail: the leads add nothing to what is known of deviations
-        return max(start + excess * count * ((TAIL / self.bound) ** (1 / count) - 1), 1.0)
+        beyond = excess * count * ((TAIL / self.bound) ** (1 / count) - 1)
+        return max(start + float(beyond), 1.0)
 
 
 def loss_at(curve: Curve, progress: float) -> float:

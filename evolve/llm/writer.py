@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.bandit import CATALOGUE, CROSSOVER, NUMERIC, Arm, Bandit
-from evolve.breeding import AFTER, PAIRS, Exhausted, Operators
+from evolve.breeding import AFTER, PAIRS, Exhausted, Operators, gain_of
 from evolve.individual import Individual, Offspring, Outcome
 from evolve.llm import ledger
 from evolve.llm.author import Author, Draft, Job, abandoned, exchange_figures, set_aside
@@ -144,7 +144,7 @@ class Writer:
             self._operators.told(individual, outcome)
         arm = ledger.arm_of(individual)
         if arm is not None and len(individual.outcomes) == 1:
-            gain = ledger.gain_of(self._archive, individual)
+            gain = gain_of(self._archive, individual)
             self._bandit.record(arm, gain, self._scale.cost(individual.cost, boxed=True))
 
     def close(self) -> None:
