@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from deap import base, tools
@@ -17,6 +16,7 @@ from evolve.archive.repository import Archive
 from evolve.arena import Direction
 from evolve.breeding import Operators, Source
 from evolve.confirmation import Pair, confirmed, outstanding
+from evolve.disturbance import Disturbance
 from evolve.estimates import Estimates
 from evolve.evaluation import heartbeat
 from evolve.evaluation.racing import Curve
@@ -26,7 +26,9 @@ from evolve.race import Race
 from evolve.replication import REPLICATE_SHARE, Replication
 from evolve.spending import Spending
 from evolve.throughput import pace_of
+from evolve.work import Monitor, Stop, Work
 
+RERUNS = 2  # of an evaluation that was disturbed, in one session
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
 
 
@@ -92,7 +94,9 @@ class Evolution:
         self.spending = spending or Spending(float(archive.read_state()["time_box"]))
         self._running: set[Pair] = set()
         self.evaluations = 0
+        self._void = 0  # of them, disturbed
         self._evaluated: set[int] = set()
+        self._disturbance = Disturbance()
         self.searched = Estimates(self.direction, before=CHOICE)
         self.estimates = Estimates(self.direction, before=FRESH)
         self._fresh: dict[int, Individual] = {}  # those with a run that only confirms
@@ -184,9 +188,10 @@ class Evolution:
             return None
         return self.racing.judge(individual, curve, self.cut)
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome, then let selection see it."""
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome, then let selection see it; returns its individual, and it as it was archived."""
         individual = self.archive.individuals[outcome.individual]
+        outcome = self._disturbance.judge(outcome)
         if individual.parents and outcome.replicate == 0 and outcome.score is not None:
             sign = 1.0 if self.direction is Direction.MIN else -1.0
             entered = sign * outcome.score < sign * self.cut
@@ -196,9 +201,17 @@ class Evolution:
         self._running.discard((outcome.individual, outcome.replicate))
         self._take(individual, outcome)
         self._reselect()
-        for source in self.sources:
-            source.told(individual, outcome)
-        return individual
+        if outcome.counts:
+            for source in self.sources:
+                source.told(individual, outcome)
+        elif self._disturbed(individual, outcome.replicate) <= RERUNS:
+            self._waiting.appendleft((individual.id, outcome.replicate))
+        return individual, outcome
+
+    @staticmethod
+    def _disturbed(individual: Individual, replicate: int) -> int:
+        """How many times this evaluation was disturbed."""
+        return sum(not one.counts and one.replicate == replicate for one in individual.outcomes)
 
     def prepare(self) -> None:
         """Let the sources work ahead while trials run."""
@@ -218,7 +231,7 @@ class Evolution:
     def _unfinished(self, seed_replicates: int) -> Iterator[Pair]:
         """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
         seed = self.seed_individual
-        done = {outcome.replicate for outcome in seed.outcomes}
+        done = seed.done
         if seed.searched and not seed.fitness.measured:
             seed_replicates = max(done) + 2  # it failed whenever it ran: nothing can start before it is mended
         for replicate in range(seed_replicates):
@@ -245,7 +258,9 @@ class Evolution:
     def _replicate(self) -> Pair | None:
         full = len(self.population) == self.pop
         mu, individuals = self.pop if full else None, self.archive.individuals
-        return self._replication.due(individuals, self.estimates, mu, self._children, self._running, self.evaluations)
+        return self._replication.due(
+            individuals, self.estimates, mu, self._children, self._running, self.evaluations - self._void
+        )
 
     def _unconfirmed(self) -> list[Pair]:
         """The runs that are neither done nor under way, of those that confirm the champion."""
@@ -255,8 +270,11 @@ class Evolution:
 
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
-        self._evaluated.add(individual.id)
-        self._replication.take(individual, outcome)
+        self._disturbance.take(outcome)
+        self._void += not outcome.counts
+        if outcome.counts:
+            self._evaluated.add(individual.id)
+            self._replication.take(individual, outcome)
         if outcome.replicate < CHOICE:
             self.spending.take(outcome)
         if outcome.fresh:
@@ -294,59 +312,6 @@ class Evolution:
                 source.born(individual)
                 return individual.id, 0
         return None
-
-
-class Work(Protocol):
-    """What `search` sees to its end: an Evolution, or a plain list of evaluations."""
-
-    toolbox: base.Toolbox
-    racing: Race | None
-
-    @property
-    def archive(self) -> Archive: ...
-
-    @property
-    def best(self) -> Individual | None: ...
-
-    @property
-    def standing(self) -> str: ...
-
-    @property
-    def stuck(self) -> bool: ...
-
-    @property
-    def evaluations_left(self) -> int: ...
-
-    def ask(self) -> Trial | None: ...
-
-    def tell(self, outcome: Outcome) -> Individual: ...
-
-    def forget(self, trial: Trial) -> None: ...
-
-    def race(self, trial: Trial, curve: Curve) -> str | None: ...
-
-    def prepare(self) -> None: ...
-
-
-class Monitor(Protocol):
-    """What watches a search: the live screen, the plain lines, or nothing."""
-
-    def launched(self, trial: Trial) -> None: ...
-
-    def told(self, individual: Individual, outcome: Outcome) -> None: ...
-
-    def tick(self) -> None:
-        """Called several times a second while trials run."""
-
-
-class Stop(Protocol):
-    """Whether the user wants the search to end: `drain` starts nothing new, `now` gives up what runs."""
-
-    @property
-    def drain(self) -> bool: ...
-
-    @property
-    def now(self) -> bool: ...
 
 
 def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
@@ -391,7 +356,7 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
                     replicate=trial.replicate,
                     seed=trial.seed,
                 )
-            monitor.told(evolution.tell(outcome), outcome)
+            monitor.told(*evolution.tell(outcome))
         for trial in running.values():
             beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
             if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:

@@ -134,5 +134,4 @@ class Replication:
 
 
 def _next_replicate(individual: Individual) -> int:
-    done = {outcome.replicate for outcome in individual.outcomes}
-    return next(k for k in range(CHOICE) if k not in done)
+    return next(k for k in range(CHOICE) if k not in individual.done)
