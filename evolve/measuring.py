@@ -21,11 +21,13 @@ from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.worker import run_trial
 from evolve.individual import Individual, Outcome
+from evolve.machine import processor
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import Race
-from evolve.run import Data, TrialMaker, explained_faults, prepare, require_corpus
+from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, prepare, require_corpus
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
+from evolve.summary import duration
 
 
 class Runs:
@@ -126,7 +128,19 @@ class Workplace:
             require_corpus(state["corpus"], data, directory)
             shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
             slots = local_slots(workers, found.cores)
-            yield cls(archive, found, data, directory, slots, console or Console(highlight=False))
+            place = cls(archive, found, data, directory, slots, console or Console(highlight=False))
+            machine = state.get("machine") or "unknown"
+            if machine != processor():
+                place.console.print(
+                    f"The search ran on another machine ({machine}): compare gains, not scores, with those to come.",
+                    markup=False,
+                    soft_wrap=True,
+                )
+            yield place
+
+    @property
+    def make_trial(self) -> TrialMaker:
+        return TrialMaker(self.arena, self.data, self.directory)
 
     def measure(self, pairs: Sequence[Pair]) -> bool:
         """Run those evaluations that the archive does not have, in this order; False where the user stopped it.
@@ -136,9 +150,10 @@ class Workplace:
         missing = [pair for pair in dict.fromkeys(pairs) if not self.has(*pair)]
         if not missing or self.stopped:
             return not missing
-        runs = Runs(self.archive, self.evaluate, TrialMaker(self.arena, self.data, self.directory), missing)
+        runs = Runs(self.archive, self.evaluate, self.make_trial, missing)
         monitor_type = LiveMonitor if self.console.is_terminal else PlainMonitor
         workers = len(self.slots)
+        self._announce(missing, len(set(pairs)) - len(missing))
         with (
             StopSignals() as stop,
             LocalExecutor(list(self.slots)) as executor,
@@ -147,6 +162,12 @@ class Workplace:
             search(runs, executor, workers, monitor, stop)
         self.stopped = bool(runs.evaluations_left)
         return not self.stopped
+
+    def _announce(self, pairs: Sequence[Pair], done: int) -> None:
+        boxes = (self.archive.everyone[id].time_box or self.arena.time_box for id, _ in pairs)
+        about = duration(sum(box + OVERHEAD for box in boxes) / len(self.slots))
+        before = f" ({done} are there already)" if done else ""
+        self.console.print(f"{len(pairs)} runs to do{before}: about {about} on {len(self.slots)} workers", markup=False)
 
     def has(self, individual: int, replicate: int) -> bool:
         """Whether the archive has an outcome of this evaluation."""

@@ -110,7 +110,8 @@ def make_plan(foreign: Foreign, tip: str, script: str, rows: Sequence[Row]) -> P
     hashes = _resolved(foreign, rows, place)
     first = _seed(known, rows, hashes, place)
     history = _History(foreign, script)
-    history.follow(known[first:], {id: row for row, id in zip(rows, hashes, strict=True) if id in place})
+    described = {id: row for row, id in reversed(list(zip(rows, hashes, strict=True))) if id is not None}
+    history.follow(known[first:], described)
     return history.assign(rows, hashes)
 
 
@@ -136,7 +137,7 @@ def _seed(
     known: Sequence[tuple[Commit, str]], rows: Sequence[Row], hashes: Sequence[str | None], place: Mapping[str, int]
 ) -> int:
     """Where the search begins: at the log's first row where that is on the line, else just before the first that is."""
-    logged = [place[id] for id in hashes if id in place]
+    logged = [place[id] for id in hashes if id is not None and id in place]
     if not logged:
         return 0
     begins = min(logged)
@@ -274,8 +275,9 @@ def _fill(archive: Archive, plan: Plan) -> None:
     """Archive the entries with their outcomes, then the ideas; the branch's last is the champion."""
     ids: dict[int, int] = {}
     for place, entry in _in_order(plan.entries):
-        parents = () if entry.parent is None else (ids[entry.parent],)
-        generation = 0 if entry.parent is None else archive.individuals[parents[0]].generation + 1
+        parent = None if entry.parent is None else archive.individuals[ids[entry.parent]]
+        parents = () if parent is None else (parent.id,)
+        generation = 0 if parent is None else parent.generation + 1
         about = [f"Commit {entry.commit.id}: {entry.commit.subject}"]
         about += [f"Logged as {row.status}: {row.description}" for row in entry.rows]
         offspring = Offspring(

@@ -98,7 +98,7 @@ def test_a_history_becomes_an_archive(history: History, tmp_path: Path) -> None:
     with Archive.open(tmp_path / "run" / "archive.git") as archive:
         everyone = {one.idea: one for one in archive.individuals.values()}
         assert list(everyone) == [
-            "baseline" if "baseline" in everyone else "The script",
+            "The script",
             "turn on S0 (more steps)",
             "turn on S1",
             "turn on S2",
