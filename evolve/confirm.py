@@ -52,7 +52,7 @@ def further_runs(individuals: Sequence[Individual], replicates: int) -> list[Pai
 
     Raises UserError where an individual has had nearly all there can be.
     """
-    done = {one.id: {outcome.replicate for outcome in one.outcomes} for one in individuals}
+    done = {one.id: one.done for one in individuals}
     free = {one.id: [k for k in range(FRESH, STUDY) if k not in done[one.id]] for one in individuals}
     if left := [one for one in individuals if len(free[one.id]) < replicates]:
         raise UserError(f"{left[0].name} has {STUDY - FRESH - len(free[left[0].id])} fresh runs: that is enough.")

@@ -97,6 +97,10 @@ def _real_gain(fresh: Confirmation) -> str:
     """How much of the gain that the search showed is there again, in one sentence."""
     if not fresh.apparent > 0:
         return f"The search itself showed no gain; the fresh runs show one of {fresh.gain:.4f}."
+    if fresh.gain >= fresh.apparent:
+        return (
+            f"All of the gain of {fresh.apparent:.4f} that the search showed is real: fresh runs show {fresh.gain:.4f}."
+        )
     share = f"{100 * fresh.real_share:.0f} %" if fresh.gain > 0 else "nothing"
     return f"Of the gain of {fresh.apparent:.4f} that the search showed, {share} is real: {fresh.gain:.4f}."
 
