@@ -183,4 +183,5 @@ class Workplace:
 
     def has(self, individual: int, replicate: int) -> bool:
         """Whether the archive has an outcome of this evaluation that counts."""
-        return replicate in self.archive.everyone[individual].done
+        one = self.archive.everyone[individual]
+        return replicate in one.done or replicate in one.studied

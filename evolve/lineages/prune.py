@@ -107,7 +107,7 @@ def pruned(archive: Archive, ref: str, replicates: int = REPLICATES) -> Pruning:
         return one
 
     def done(pairs: Sequence[Pair]) -> bool:
-        return all(replicate in archive.everyone[id].done for id, replicate in pairs)
+        return all(replicate in archive.everyone[id].studied for id, replicate in pairs)
 
     return _Elimination(archive, individual, replicates, found, done).result()
 
