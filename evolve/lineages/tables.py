@@ -29,11 +29,20 @@ def replay_lines(result: Replay) -> list[str]:
     if result.claimed is None:
         lines.append(f"Total gain replayed {total}; the search has no scores to compare it with.")
     else:
-        kept = f", {100 * result.total.value / result.claimed:.0f} % of it" if result.claimed > 0 else ""
-        lines.append(f"Total gain claimed {result.claimed:+.4f}, replayed {total}{kept}.")
+        lines.append(f"Total gain claimed {result.claimed:+.4f}, replayed {total}{_kept(result)}.")
+        if result.other_tokens:
+            lines.append("Claims are scores on the search's validation tokens, replays on others: compare gains.")
     verdicts = [step.gain.verdict for step in result.steps if step.gain is not None]
     lines.append(tally(verdicts, "step"))
     return lines
+
+
+def _kept(result: Replay) -> str:
+    """How much of a claimed gain is there again."""
+    if result.claimed is None or result.claimed <= 0:
+        return ""
+    share = result.total.value / result.claimed
+    return ": all of it" if share >= 1 else f": {100 * share:.0f} % of it" if share > 0 else ": nothing of it"
 
 
 def _step(step: ReplayedStep) -> str:
