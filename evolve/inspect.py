@@ -32,7 +32,7 @@ def status(run: str) -> str:
         hours = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes) / 3600
         lines = [
             f"arena {state['arena']}, time box {state['time_box']:g} s, seed {state['seed']}, "
-            f"corpus {state['corpus'][:12]}",
+            f"corpus {state['corpus'][:12] or 'unknown'}",
             f"{len(individuals)} individuals, {len(outcomes)} evaluations in {hours:.2f} worker hours, "
             f"{waiting} without an outcome",
             "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
@@ -99,8 +99,7 @@ def show(run: str, ref: str) -> str:
         for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
             figures = {
-                "training": f"{outcome.seconds.get('training', 0.0):.2f} s",
-                "total": f"{outcome.seconds.get('total', 0.0):.2f} s",
+                **{name: f"{outcome.seconds[name]:.2f} s" for name in ("training", "total") if name in outcome.seconds},
                 "steps": outcome.steps,
                 "tokens": outcome.tokens,
                 "parameters": outcome.parameters,

@@ -104,7 +104,7 @@ def _row(number: int, cells: list[str], columns: list[str], metric: str) -> Row:
         number,
         cell["commit"].lower(),
         None if crashed else score,
-        memory if math.isfinite(memory) and memory > 0 else None,
+        round(memory, 1) if math.isfinite(memory) and memory > 0 else None,
         status or ("crash" if crashed else ""),
         cell.get("description", ""),
     )
