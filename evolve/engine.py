@@ -176,8 +176,8 @@ class Evolution:
             return None
         return self.racing.judge(individual, curve, self.cut)
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome, then let selection see it."""
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome, then let selection see it; returns its individual, and it as it was archived."""
         individual = self.archive.individuals[outcome.individual]
         outcome = self._disturbance.judge(outcome)
         if individual.parents and outcome.replicate == 0 and outcome.score is not None:
@@ -194,7 +194,7 @@ class Evolution:
                 source.told(individual, outcome)
         elif self._disturbed(individual, outcome.replicate) <= RERUNS:
             self._waiting.appendleft((individual.id, outcome.replicate))
-        return individual
+        return individual, outcome
 
     @staticmethod
     def _disturbed(individual: Individual, replicate: int) -> int:
@@ -334,7 +334,7 @@ class Work(Protocol):
 
     def ask(self) -> Trial | None: ...
 
-    def tell(self, outcome: Outcome) -> Individual: ...
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]: ...
 
     def forget(self, trial: Trial) -> None: ...
 
@@ -406,8 +406,7 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
                     replicate=trial.replicate,
                     seed=trial.seed,
                 )
-            individual = evolution.tell(outcome)
-            monitor.told(individual, individual.latest or outcome)  # as it was archived
+            monitor.told(*evolution.tell(outcome))
         for trial in running.values():
             beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
             if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:

@@ -200,7 +200,6 @@ class Individual:
         self.fitness = fitness
         self.outcomes: list[Outcome] = []  # of the search and its confirmation
         self.studies: list[Outcome] = []  # of operations on a lineage
-        self.latest: Outcome | None = None  # of both
         self._read_genome = read_genome
 
     @property
@@ -251,7 +250,6 @@ class Individual:
 
     def add(self, outcome: Outcome) -> None:
         """Take one more outcome; the estimate is of those of the search."""
-        self.latest = outcome
         if outcome.study:
             self.studies.append(outcome)
             return

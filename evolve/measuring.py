@@ -75,8 +75,8 @@ class Runs:
         individual, replicate = pair
         return self._make_trial(self.archive.everyone[individual], replicate)
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome; one that was disturbed is run again, a few times."""
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome, and run it again, a few times, where it was disturbed; returns it as it was archived."""
         individual, pair = self.archive.everyone[outcome.individual], (outcome.individual, outcome.replicate)
         outcome = self._disturbance.judge(outcome)
         self._disturbance.take(outcome)
@@ -86,7 +86,7 @@ class Runs:
             self._again[pair] += 1
             if self._again[pair] <= RERUNS:
                 self._waiting.appendleft(pair)
-        return individual
+        return individual, outcome
 
     def forget(self, trial: Trial) -> None:
         """A trial was cancelled: it is to be run again."""

@@ -275,9 +275,8 @@ def _fill(archive: Archive, plan: Plan) -> None:
     """Archive the entries with their outcomes, then the ideas; the branch's last is the champion."""
     ids: dict[int, int] = {}
     for place, entry in _in_order(plan.entries):
-        parent = None if entry.parent is None else archive.individuals[ids[entry.parent]]
-        parents = () if parent is None else (parent.id,)
-        generation = 0 if parent is None else parent.generation + 1
+        parents = () if entry.parent is None else (ids[entry.parent],)
+        generation = max((archive.individuals[id].generation + 1 for id in parents), default=0)
         about = [f"Commit {entry.commit.id}: {entry.commit.subject}"]
         about += [f"Logged as {row.status}: {row.description}" for row in entry.rows]
         offspring = Offspring(
