@@ -138,9 +138,10 @@ def _ablated(step: AblatedStep) -> str:
 def pruning_lines(result: Pruning) -> list[str]:
     """What became of each step, the pruned genome, and its diff against the first of the lineage."""
     lines = [
-        f"Steps of {result.name}, dropped one after the other while what is left stays within noise of it",
+        f"Steps of {result.name}, dropped one after the other, those that contribute least first, while what is left stays "
+        f"within noise of it. Gain: of what is left without the step over {result.name}",
         "",
-        f"  {'':>6}  {'without':>8}  {'95 % interval':<18}  {'':<23}  idea",
+        f"  {'':>6}  {'gain':>8}  {'95 % interval':<18}  {'':<23}  idea",
         *(_pruned(step) for step in result.steps),
         "",
     ]
@@ -149,10 +150,11 @@ def pruning_lines(result: Pruning) -> list[str]:
     if result.pruned is None or result.gain is None:
         return [*lines, f"No step can go: {result.name} is its own smallest genome."]
     dropped = sum(step.fate == "dropped" for step in result.steps)
+    size = f"{result.size[1]} changed lines instead of {result.size[0]}" if result.size[1] else "nothing is left"
     return [
         *lines,
         f"{result.pruned} is {result.name} without {dropped} of {len(result.steps)} steps, the branch {result.branch}: "
-        f"{result.size[1]} changed lines instead of {result.size[0]}.",
+        f"{size}.",
         f"On {result.gain.runs} seeds that it was not chosen by, it gains {effect(result.gain)} over {result.name}: "
         f"{result.gain.verdict}. (A loss smaller than that interval is not seen; --replicates narrows it.)",
         "",
@@ -198,8 +200,8 @@ def _comes_along(result: Transfer) -> str:
         return "How much of the gain comes along is not known: runs with a score are missing."
     if math.isnan(result.share.low):
         return (
-            "How much of the gain comes along cannot be told: the gain where it was found may itself be nothing "
-            f"({effect(result.original)}). More --replicates narrow it."
+            "How much of the gain comes along cannot be told, because the gain where it was found may itself be nothing: "
+            f"{effect(result.original)}. More --replicates narrow it."
         )
     low, high = 100 * result.share.low, 100 * result.share.high
     return f"Of the gain, {100 * result.share.value:.0f} % comes along (95 % interval {low:.0f} to {high:.0f} %)."
