@@ -138,8 +138,8 @@ def _ablated(step: AblatedStep) -> str:
 def pruning_lines(result: Pruning) -> list[str]:
     """What became of each step, the pruned genome, and its diff against the first of the lineage."""
     lines = [
-        f"Steps of {result.name}, dropped one after the other, those that contribute least first, while what is left stays "
-        f"within noise of it. Gain: of what is left without the step over {result.name}",
+        f"Steps of {result.name}, dropped one after the other, those that contribute least first, while what is left "
+        f"stays within noise of it. Gain: of what is left without the step over {result.name}",
         "",
         f"  {'':>6}  {'gain':>8}  {'95 % interval':<18}  {'':<23}  idea",
         *(_pruned(step) for step in result.steps),
@@ -200,7 +200,7 @@ def _comes_along(result: Transfer) -> str:
         return "How much of the gain comes along is not known: runs with a score are missing."
     if math.isnan(result.share.low):
         return (
-            "How much of the gain comes along cannot be told, because the gain where it was found may itself be nothing: "
+            "How much of the gain comes along cannot be told, as where it was found it may be nothing: "
             f"{effect(result.original)}. More --replicates narrow it."
         )
     low, high = 100 * result.share.low, 100 * result.share.high
