@@ -98,8 +98,9 @@ def show(run: str, ref: str) -> str:
         details = archive.curves(one) + archive.curves(one, studies=True)
         for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
-            seconds = {name: outcome.seconds.get(name) for name in ("training", "total")}
-            figures = {name: None if value is None else f"{value:.2f} s" for name, value in seconds.items()} | {
+            named = [name for name in ("training", "total") if name in outcome.seconds]
+            figures: dict[str, object] = {name: f"{outcome.seconds[name]:.2f} s" for name in named}
+            figures |= {
                 "steps": outcome.steps,
                 "tokens": outcome.tokens,
                 "parameters": outcome.parameters,
