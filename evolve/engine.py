@@ -224,10 +224,6 @@ class Evolution:
         self._running.discard((trial.individual, trial.replicate))
         self._waiting.appendleft((trial.individual, trial.replicate))
 
-    def request(self, pairs: Sequence[Pair]) -> None:
-        """Run these evaluations next, and nothing that was left over from before."""
-        self._waiting = deque(pairs)
-
     def _unfinished(self, seed_replicates: int) -> Iterator[Pair]:
         """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
         seed = self.seed_individual

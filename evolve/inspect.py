@@ -36,7 +36,7 @@ def status(run: str) -> str:
             spending.take(outcome)
         lines = [
             f"arena {state['arena']}, time box {state['time_box']:g} s, seed {state['seed']}, "
-            f"corpus {state['corpus'][:12]}",
+            f"corpus {state['corpus'][:12] or 'unknown'}",
             f"{len(individuals)} individuals, {len(outcomes)} evaluations ({spending}), {waiting} without an outcome",
             "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
             "operators: " + _operators(archive),
@@ -101,9 +101,9 @@ def show(run: str, ref: str) -> str:
         details = archive.curves(one) + archive.curves(one, studies=True)
         for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
-            figures = {
-                "training": f"{outcome.seconds.get('training', 0.0):.2f} s",
-                "total": f"{outcome.seconds.get('total', 0.0):.2f} s",
+            named = [name for name in ("training", "total") if name in outcome.seconds]
+            figures: dict[str, object] = {name: f"{outcome.seconds[name]:.2f} s" for name in named}
+            figures |= {
                 "steps": outcome.steps,
                 "tokens": outcome.tokens,
                 "parameters": outcome.parameters,
