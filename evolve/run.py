@@ -10,9 +10,10 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -24,15 +25,15 @@ from evolve.breeding import Operators, Source
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
-from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
-from evolve.evaluation.gpu import gpu_names, list_gpus
+from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
+from evolve.evaluation.gpu import list_gpus
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
 from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
-from evolve.machine import llm_hint, processor
+from evolve.machine import llm_hint
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
@@ -69,6 +70,8 @@ def run(settings: Settings, arguments: list[str]) -> int:
     arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
+    if settings.corpus is not None:
+        arena = arena.on_corpus(settings.corpus)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
@@ -225,7 +228,7 @@ def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
         )
 
 
-def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
+def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
     if state["arena"] != arena.name:
@@ -235,6 +238,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
+    prepared = tuple(state.get("prepare", arena.prepare))
+    if settings.corpus is not None and prepared != arena.prepare:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({' '.join(prepared)}): scores do not compare. {beside}"
+        )
     if settings.strategy != state.get("strategy", "evolve"):
         raise UserError(
             f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
@@ -242,13 +250,7 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
-    return replace(arena, time_box=float(str(state["time_box"])))
-
-
-def hardware(slots: Sequence[Slot]) -> str:
-    """What the slots train on: the GPUs' names, or the CPU's."""
-    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
-    return (gpu_names(gpus) or "a GPU without a name") if gpus else processor()
+    return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
 
 
 def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
@@ -263,6 +265,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
                 "corpus": data.fingerprint,
+                "prepare": list(arena.prepare),
                 "time_box": arena.time_box,
                 "seed": settings.seed or 0,
                 "strategy": settings.strategy,

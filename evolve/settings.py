@@ -77,6 +77,9 @@ class Settings:
     arena: str | None = _setting(
         str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_h100 with an NVIDIA GPU, else gpt_cpu)"
     )
+    corpus: str | None = _setting(
+        str, None, "NAME", "text to train on in place of the arena's own: what python -m gpt.prepare --corpus takes"
+    )
     out: str | None = _setting(str, None, "DIR", "where the run lives (runs/<arena>); continued where it exists")
     fresh: bool = _setting(_boolean, False, "", "start another run beside an existing one")
     pop: int = _setting(_positive_int, 8, "N", "size of the population")
