@@ -22,7 +22,7 @@ from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators, Source
-from evolve.engine import REPLICATE_SHARE, Evolution, search
+from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
@@ -37,8 +37,10 @@ from evolve.machine import llm_hint
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
+from evolve.spending import Spending
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
@@ -115,12 +117,11 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     strategy = strategies.STRATEGIES[settings.strategy]
-    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
     make_trial = TrialMaker(arena, data, directory)
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
-    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
@@ -130,10 +131,11 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[*outside, *([] if settings.llm_only else own)],
+        sources=[*outside, *([] if settings.llm_only else [operators])],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
+        spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots, desk)
@@ -162,7 +164,7 @@ def _search(
             )
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
-            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+            evolution.sources = [*outside, writer]
         if arena.compile_cache and not Path(make_trial.compiled).exists() and evolution.evaluations_left:
             warm = make_trial.warm(evolution.seed_individual)
             say = functools.partial(console.print, markup=False, soft_wrap=True)
@@ -376,6 +378,9 @@ def _conclude(
     assert best is not None
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
+    going_on = continue_command(arguments, str(directory.path), gens, finished)
+    if evolution.spending.spent(0):
+        going_on += ", with a larger --max-boxes or --max-seconds"
     lines = [
         "",
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
@@ -385,9 +390,10 @@ def _conclude(
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        f"Spent      {evolution.spending} in the search",
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
+        f"Continue   {going_on}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

@@ -99,6 +99,12 @@ class Settings:
     no_racing: bool = _setting(_boolean, False, "", "let every run have its whole time box, however far behind")
     workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
+    max_boxes: float | None = _setting(
+        _positive, None, "N", "end the search after this many time boxes; what was raced out counts its share"
+    )
+    max_seconds: float | None = _setting(
+        _positive, None, "SECONDS", "end the search after this much accelerator time, of all workers together"
+    )
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
     agent: str | None = _setting(
         str,
