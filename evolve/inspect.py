@@ -32,7 +32,7 @@ def status(run: str) -> str:
         hours = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes) / 3600
         lines = [
             f"arena {state['arena']}, time box {state['time_box']:g} s, seed {state['seed']}, "
-            f"corpus {state['corpus'][:12] or 'unknown'}",
+            f"corpus {state['corpus'][:12] or 'none'}",
             f"{len(individuals)} individuals, {len(outcomes)} evaluations in {hours:.2f} worker hours, "
             f"{waiting} without an outcome",
             "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),

@@ -92,6 +92,9 @@ def cancel(folder: str | os.PathLike[str], why: str) -> bool:
     if not place.is_dir():
         return False
     draft = place / f"{CANCEL_FILE}.draft"
-    draft.write_text(why, encoding="utf-8")
-    draft.replace(place / CANCEL_FILE)
+    try:
+        draft.write_text(why, encoding="utf-8")
+        draft.replace(place / CANCEL_FILE)
+    except FileNotFoundError:  # it ended just now, and its folder is gone
+        return False
     return True
