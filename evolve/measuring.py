@@ -17,14 +17,14 @@ from evolve.arena import Arena
 from evolve.confirmation import Pair
 from evolve.disturbance import Disturbance
 from evolve.engine import RERUNS, search
-from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
+from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.worker import run_trial
 from evolve.individual import Individual, Outcome
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import Race
-from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, hardware, prepare, require_corpus
+from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, prepare, require_corpus
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
 from evolve.summary import duration
