@@ -46,6 +46,7 @@ from evolve.summary import champion_lines, continue_command, duration, lineage_l
 from evolve.variation.merge_driver import install
 from evolve.warmup import fill_compile_cache
 
+UNKNOWN_CORPUS = "unknown"  # of an archive whose scores were imported
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
 SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
 WARM_BOX = 0.1  # seconds: a step or two
@@ -220,7 +221,7 @@ def prepare(arena: Arena) -> Data:
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
     """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
-    if corpus and corpus != data.fingerprint:
+    if corpus not in (UNKNOWN_CORPUS, data.fingerprint):
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
