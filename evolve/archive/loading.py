@@ -45,6 +45,7 @@ def list_refs(git_dir: Path) -> dict[str, str]:
 
 def load(
     git_dir: Path,
+    read_many: Callable[[Sequence[str]], list[bytes]],
     commits: Sequence[str],
     script: str,
     read_genome: Callable[[str], str],
@@ -52,17 +53,16 @@ def load(
 ) -> Births:
     """Read the individuals whose commits these are, in order of their ids, without genomes and outcomes.
 
+    `read_many` gives the contents of objects.
+
     Raises UserError where an object is missing or not what an archive has.
     """
-    headers = [_commit_header(data) for data in plumbing.read_many(git_dir, commits)]
-    trees = [
-        {entry.name: entry.id for entry in read_tree(data)}
-        for data in plumbing.read_many(git_dir, [tree for tree, _ in headers])
-    ]
+    headers = [_commit_header(data) for data in read_many(commits)]
+    trees = [{entry.name: entry.id for entry in read_tree(data)} for data in read_many([tree for tree, _ in headers])]
     ids = {commit: id for id, commit in enumerate(commits)}
     births = Births({}, {})
     try:
-        texts = plumbing.read_many(git_dir, [tree[METADATA_FILE] for tree in trees])
+        texts = read_many([tree[METADATA_FILE] for tree in trees])
         for id, (commit, (_, parents), tree, text) in enumerate(zip(commits, headers, trees, texts, strict=True)):
             metadata = json.loads(text)
             births.genomes.setdefault(tree[script], id)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from evolve.archive import lineage, loading, objects, plumbing, records, refs
-from evolve.archive.maintenance import Packing
-from evolve.archive.notes import Notes
+from evolve.archive import files, lineage, loading, objects, plumbing, records, refs
+from evolve.archive.maintenance import Packing, remove_leftovers
+from evolve.archive.objects import Changes
+from evolve.archive.store import Store
 from evolve.arena import Direction
 from evolve.errors import UserError
 from evolve.individual import Individual, Offspring, Outcome, fitness_type
@@ -30,7 +32,8 @@ CHAMPION = "refs/heads/champion"
 LINEAGE = "refs/heads/lineage/"
 
 SUBJECT_LENGTH = 120  # characters of an idea in a commit's first line; individual.json has all of it
-PACK_AT = 4000  # loose objects, about 330 births with their outcomes
+PACK_AT = 4000  # objects in the packs of checkpoints
+PACKS_AT = 300  # such packs
 GENOMES_IN_MEMORY = 128
 _FIXED = ("script", "direction")  # of the state: what the individuals were archived under
 
@@ -49,21 +52,17 @@ class Archive:
         self.path = path
         self._write = write
         self._packing = Packing(path)
-        if write:
-            with self._packing.no_other():
+        with self._packing.no_other() if write else contextlib.nullcontext():
+            if write:
                 refs.remove_stale_locks(path)
-                objects.remove_pack_leftovers(path)
-        names = loading.list_refs(path)
-        if STATE not in names:
+                remove_leftovers(path)
+            self._store = Store(path, write=write)
+        state = self._store.ref(STATE)
+        if state is None:
             raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}.")
-        self._refs = refs.Refs(path, names)
-        self._objects = objects.Objects(path)
-        if write:
-            self._objects.remove_temporary_files()
-        self._git = plumbing.CatFile(path)
         self._genome = lru_cache(GENOMES_IN_MEMORY)(self._read_genome)
-        self._state = self._load_state(names[STATE])
-        self._elite = {name for name in names if name.startswith(ELITE)}
+        self._state = self._load_state(state)
+        self._elite = {f"{ELITE}{rank}" for rank in self._store.refs_under(ELITE)}  # the names, as they were set last
         self._new_fitness = fitness_type(Direction(self._state["direction"]))
         self._load()
 
@@ -92,8 +91,13 @@ class Archive:
             )
             # Packing is ours to time; git's own clean-up would run whenever somebody works in the archive.
             plumbing.run(new, "config", "gc.auto", "0")
-            _write_state(objects.Objects(new), refs.Refs(new, {}), state)
+            # What git itself writes here by hand, a merge or packed references, survives a power cut, too.
+            plumbing.run(new, "config", "core.fsync", "committed,derived-metadata")
+            store = Store(new, write=True)
+            store.write(_state_commit(state, None))
+            store.close()
             new.rename(path)
+            files.sync_folder(path.parent)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -112,9 +116,12 @@ class Archive:
         return cls(path, write=write)
 
     def close(self) -> None:
-        """End the git processes; packing under way is waited for (seconds)."""
+        """End the git processes; packing under way is waited for (seconds).
+
+        Raises ArchiveWriteError where git could not be given what was written; the next engine will do it.
+        """
         self._packing.wait()
-        self._git.close()
+        self._store.close()
 
     def __enter__(self) -> Archive:
         return self
@@ -139,7 +146,7 @@ class Archive:
     def elite(self) -> list[Individual]:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
-        ranks = sorted((int(rank), commit) for rank, commit in self._refs.under(ELITE).items())
+        ranks = sorted((int(rank), commit) for rank, commit in self._store.refs_under(ELITE).items())
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
@@ -161,7 +168,7 @@ class Archive:
         `curve` is a list of (progress 0..1, loss), a loss that was not finite being NaN; `n` is the
         outcome's number in order of arrival.
         """
-        lines = records.read_lines(self._note(self._curves, individual.commit), individual.commit)
+        lines = records.read_lines(self._note(CURVES, individual.commit), individual.commit)
         # A kill between the two notes leaves a line whose number went to another run: the last one counts.
         by_number = {line["n"]: records.curve_of(line) for line in lines}
         numbers = self._numbers.get(individual.id, [])
@@ -173,11 +180,11 @@ class Archive:
         return sorted(noted, key=lambda pair: pair[1]["time"])
 
     def _exchanges_of(self, individual: Individual) -> list[dict[str, Any]]:
-        return records.exchange_lines(self._note(self._llm, individual.commit), individual.commit)
+        return records.exchange_lines(self._note(EXCHANGES, individual.commit), individual.commit)
 
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
-        return lineage.resolve(self._individuals, self._refs.under(HEADS), name)
+        return lineage.resolve(self._individuals, self._store.refs_under(HEADS), name)
 
     def lineage(self, individual: Individual) -> list[Individual]:
         """From the seed to the individual along first parents."""
@@ -204,14 +211,14 @@ class Archive:
             raise ValueError(f"individual {next_id} has unknown parents {unknown}")
         text = dump_metadata(metadata(offspring))
         script = self._state["script"]
-        genome = self._objects.blob(offspring.genome.encode(), script)
-        described = self._objects.blob(text.encode("utf-8", "replace"), METADATA_FILE)
-        files = {script: genome, METADATA_FILE: described}
-        tree = self._objects.tree([objects.Entry(objects.FILE_MODE, name, blob) for name, blob in files.items()], "")
-        commit = self._objects.commit(
-            tree, [self._individuals[parent].commit for parent in parents], _message(offspring)
-        )
-        self._refs.write(f"{loading.INDIVIDUALS}{next_id}", commit)
+        changes = Changes()
+        genome = changes.blob(offspring.genome.encode(), script)
+        described = changes.blob(text.encode("utf-8", "replace"), METADATA_FILE)
+        blobs = {script: genome, METADATA_FILE: described}
+        tree = changes.tree([objects.Entry(objects.FILE_MODE, name, blob) for name, blob in blobs.items()], "")
+        commit = changes.commit(tree, [self._individuals[parent].commit for parent in parents], _message(offspring))
+        changes.refs[f"{loading.INDIVIDUALS}{next_id}"] = commit
+        self._store.write(changes)
         individual = Individual(
             next_id,
             parents,
@@ -227,7 +234,8 @@ class Archive:
         self._individuals[next_id] = individual
         self._parents[next_id] = parents
         self._genomes.setdefault(genome, next_id)
-        if self._objects.loose > PACK_AT:
+        unpacked, packs = self._store.unpacked
+        if unpacked > PACK_AT or packs > PACKS_AT:
             self.maintain()
         return individual
 
@@ -245,10 +253,11 @@ class Archive:
         n = self._next_number
         line = records.outcome_line(outcome, n)
         curve = records.curve_line(outcome, n)
-        # The curve first: an outcome counts as recorded once its line in OUTCOMES is there.
+        changes = Changes()
+        self._append(changes, OUTCOMES, individual.commit, line)
         if curve is not None:
-            self._append(self._curves, individual.commit, curve)
-        self._append(self._outcomes, individual.commit, line)
+            self._append(changes, CURVES, individual.commit, curve)
+        self._store.write(changes)
         self._take(individual, json.loads(line))
 
     def note_exchange(self, individual: Individual, record: Mapping[str, Any]) -> None:
@@ -257,23 +266,21 @@ class Archive:
         On the offspring that came of it; where none came of it, on the parent. The record must hold no secret.
         """
         self._must_write()
-        self._append(self._llm, individual.commit, json.dumps(record, ensure_ascii=False))
+        changes = Changes()
+        self._append(changes, EXCHANGES, individual.commit, json.dumps(record, ensure_ascii=False))
+        self._store.write(changes)
 
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
         self._must_write()
         elite = {f"{ELITE}{rank}": individual.commit for rank, individual in enumerate(individuals)}
-        self._elite |= elite.keys()
-        for name, commit in elite.items():
-            self._refs.write(name, commit)
-        self._refs.delete([name for name in self._elite - elite.keys() if self._refs.get(name)])
+        self._point(dict.fromkeys(self._elite) | elite)
         self._elite = set(elite)
 
     def set_champion(self, individual: Individual) -> None:
         """Make `champion` this individual; `lineage/<id>` stays on it when another one takes over."""
         self._must_write()
-        self._refs.write(f"{LINEAGE}{individual.id}", individual.commit)
-        self._refs.write(CHAMPION, individual.commit)
+        self._point({CHAMPION: individual.commit, f"{LINEAGE}{individual.id}": individual.commit})
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Keep what a resume needs; JSON values only. Earlier states are the parents of the commit.
@@ -284,7 +291,7 @@ class Archive:
         if changed := [key for key in _FIXED if state.get(key) != self._state[key]]:
             raise ValueError(f"the state's {changed} cannot change once the archive exists")
         if state != self._state:
-            _write_state(self._objects, self._refs, state)
+            self._store.write(_state_commit(state, self._store.ref(STATE)))
             self._state = json.loads(json.dumps(state))
 
     def maintain(self, wait: bool = False) -> None:
@@ -295,9 +302,29 @@ class Archive:
         """
         self._must_write()
         if not self._packing.running():
-            self._packing.start(self._objects.hand_over())
+            self._store.settle()
+            self._packing.start(*self._store.hand_over())
         if wait:
             self._packing.wait()
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """While entered, plain git sees what was written by up to a second late, and archiving costs a tenth.
+
+        Whatever a call wrote survives a kill and a power cut all the same, and readers of this class see it at
+        once. `settle_if_due` is to be called several times a second. On leaving, git has everything.
+        """
+        with self._store.gathering():
+            yield
+
+    def settle_if_due(self) -> None:
+        """Let git have what was written, unless it got something within the last second."""
+        self._store.settle_if_due()
+
+    def readable(self) -> Path:
+        """The repository, for git itself to read: it has everything that was written."""
+        self._store.settle()
+        return self.path
 
     # Inside
 
@@ -307,7 +334,7 @@ class Archive:
 
     def _load_state(self, commit: str) -> dict[str, Any]:
         try:
-            state: dict[str, Any] = json.loads(self._git.read(f"{commit}:state.json"))
+            state: dict[str, Any] = json.loads(self._store.read_file(commit, "state.json"))
             version = int(state.pop("format"))
             if version <= FORMAT:
                 _check_state(state)
@@ -321,9 +348,10 @@ class Archive:
         return state
 
     def _load(self) -> None:
-        commits = self._refs.under(loading.INDIVIDUALS)
+        commits = self._store.refs_under(loading.INDIVIDUALS)
         births = loading.load(
             self.path,
+            self._store.read_many,
             [commits[str(id)] for id in range(len(commits))],
             self._state["script"],
             self._genome,
@@ -332,15 +360,13 @@ class Archive:
         self._individuals = births.individuals
         self._genomes = births.genomes
         self._parents = {individual.id: individual.parents for individual in births.individuals.values()}
-        self._outcomes = Notes(self.path, OUTCOMES, self._objects, self._refs)
-        self._curves = Notes(self.path, CURVES, self._objects, self._refs)
-        self._llm = Notes(self.path, EXCHANGES, self._objects, self._refs)
         self._order: list[tuple[Individual, Outcome]] = []
         self._numbers: dict[int, list[int]] = {}
         self._next_number = 0
         # A note of a birth that came after the listing of the individuals is left for the next opening.
-        noted = [(i, blob) for i in self._individuals.values() if (blob := self._outcomes.blob(i.commit))]
-        texts = plumbing.read_many(self.path, [blob for _, blob in noted])
+        notes = self._store.notes(OUTCOMES)
+        noted = [(i, blob) for i in self._individuals.values() if (blob := notes.get(i.commit))]
+        texts = self._store.read_many([blob for _, blob in noted])
         lines = [
             (record["n"], individual, record)
             for (individual, _), text in zip(noted, texts, strict=True)
@@ -357,18 +383,23 @@ class Archive:
         self._numbers.setdefault(individual.id, []).append(record["n"])
         self._next_number = record["n"] + 1
 
-    def _append(self, notes: Notes, commit: str, line: str) -> None:
-        text = self._note(notes, commit)
+    def _append(self, changes: Changes, ref: str, commit: str, line: str) -> None:
+        text = self._note(ref, commit)
         if text and not text.endswith(b"\n"):
             text += b"\n"
-        notes.put(commit, text + line.encode("utf-8", "replace") + b"\n")
+        blob = changes.blob(text + line.encode("utf-8", "replace") + b"\n", ref)
+        changes.notes[ref] = {commit: blob}
 
-    def _note(self, notes: Notes, commit: str) -> bytes:
-        blob = notes.blob(commit)
-        return self._git.read(blob) if blob else b""
+    def _note(self, ref: str, commit: str) -> bytes:
+        blob = self._store.note(ref, commit)
+        return self._store.read(blob) if blob else b""
+
+    def _point(self, refs: Mapping[str, str | None]) -> None:
+        """Move those references that are elsewhere."""
+        self._store.write(Changes(refs={name: id for name, id in refs.items() if self._store.ref(name) != id}))
 
     def _read_genome(self, commit: str) -> str:
-        return self._git.read(f"{commit}:{self._state['script']}").decode()
+        return self._store.read_file(commit, self._state["script"]).decode()
 
 
 def _check_state(state: Mapping[str, Any]) -> None:
@@ -378,12 +409,13 @@ def _check_state(state: Mapping[str, Any]) -> None:
     Direction(state["direction"])
 
 
-def _write_state(writer: objects.Objects, names: refs.Refs, state: Mapping[str, Any]) -> None:
+def _state_commit(state: Mapping[str, Any], head: str | None) -> Changes:
     text = json.dumps({**state, "format": FORMAT}, indent=1, ensure_ascii=False) + "\n"
-    blob = writer.blob(text.encode("utf-8", "replace"), STATE)
-    tree = writer.tree([objects.Entry(objects.FILE_MODE, "state.json", blob)], STATE)
-    head = names.get(STATE)
-    names.write(STATE, writer.commit(tree, [head] if head else [], "State of the search"))
+    changes = Changes()
+    blob = changes.blob(text.encode("utf-8", "replace"), STATE)
+    tree = changes.tree([objects.Entry(objects.FILE_MODE, "state.json", blob)], STATE)
+    changes.refs[STATE] = changes.commit(tree, [head] if head else [], "State of the search")
+    return changes
 
 
 def _message(offspring: Offspring) -> str:

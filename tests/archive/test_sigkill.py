@@ -80,7 +80,7 @@ import os, signal
 from pathlib import Path
 from evolve.archive import Archive, repository
 from tests.archive.filling import STATE
-repository._write_state = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+repository._state_commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Archive.create(Path({str(path)!r}), STATE)
 """
     done = subprocess.run([sys.executable, "-c", script], check=False)
