@@ -139,6 +139,11 @@ class Archive:
         return self._individuals
 
     @property
+    def recovered(self) -> list[str]:
+        """What had to be mended when it was opened to write, in sentences; empty after an engine that closed it."""
+        return self._store.recovered
+
+    @property
     def parents(self) -> Mapping[int, tuple[int, ...]]:
         """The ids of each individual's parents, by its id."""
         return self._parents

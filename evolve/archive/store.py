@@ -30,7 +30,7 @@ class Store:
     def __init__(self, git_dir: Path, *, write: bool) -> None:
         self._git_dir = git_dir
         self._git = plumbing.CatFile(git_dir)
-        self._journal = Journal(git_dir)
+        self._journal = Journal(git_dir) if write else None
         self._gathering = False
         self._settled_at = 0.0
         self._pending_bytes = 0
@@ -98,6 +98,7 @@ class Store:
         """Keep the changes. Raises ArchiveWriteError; everything is then as before."""
         if not changes:
             return
+        assert self._journal is not None  # opened to write
         size = self._journal.append(changes)
         before = None if self._gathering else self._pending.copy()
         self._pending.add(changes)
@@ -134,6 +135,7 @@ class Store:
         """
         if not self._pending:
             return
+        assert self._journal is not None  # opened to write
         made = self._pending.copy()
         adopted = []
         for ref, notes in self._pending.notes.items():
@@ -162,6 +164,9 @@ class Store:
 
     def close(self) -> None:
         """End the git process. A writer's journal goes once git has all of it. Raises ArchiveWriteError."""
+        if self._journal is None:
+            self._git.close()
+            return
         try:
             self.settle()
         finally:

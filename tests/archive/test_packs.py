@@ -36,7 +36,7 @@ def test_git_reads_what_was_written(contents: set[bytes]) -> None:
 @pytest.mark.parametrize("size", [0, 10, 60, -1])
 def test_a_truncated_pack_is_not_whole(archive: Archive, suffix: str, size: int) -> None:
     changes = Changes()
-    changes.blob(b"text" * 100, "")
+    changes.blob(bytes(range(256)), "")
     pack = write_pack(archive.path, changes.objects)
     file = pack.with_suffix(suffix)
     data = file.read_bytes()

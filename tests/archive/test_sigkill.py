@@ -22,17 +22,20 @@ from tests.archive.filling import STATE, offspring, outcome
 repository.PACK_AT = 50
 archive = Archive.open(Path(sys.argv[1]), write=True)
 print("opened", flush=True)
-while True:
-    for individual in archive.pending():
-        archive.record(individual, outcome(1.5 + individual.id, curve=[(1.0, 2.0)], tail=f"of {individual.id}"))
-        print("recorded", individual.id, flush=True)
-    number = len(archive.individuals)
-    archive.add(offspring(number, *([number - 1] if number else [])))
-    print("born", number, flush=True)
-    latest = list(archive.individuals.values())[-1 - number % 4:]
-    archive.set_elite(latest)
-    archive.set_champion(latest[-1])
-    archive.write_state({**STATE, "births": number})
+with archive.gathering():
+    while True:
+        for individual in archive.pending():
+            archive.record(individual, outcome(1.5 + individual.id, curve=[(1.0, 2.0)], tail=f"of {individual.id}"))
+            print("recorded", individual.id, flush=True)
+        number = len(archive.individuals)
+        archive.add(offspring(number, *([number - 1] if number else [])))
+        print("born", number, flush=True)
+        latest = list(archive.individuals.values())[-1 - number % 4:]
+        archive.set_elite(latest)
+        archive.set_champion(latest[-1])
+        archive.write_state({**STATE, "births": number})
+        if number % 7 == 0:
+            archive.readable()
 """
 KILLS = 8
 
