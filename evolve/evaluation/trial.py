@@ -51,6 +51,7 @@ class Trial:
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
 
     def __post_init__(self) -> None:
         if not self.command:
