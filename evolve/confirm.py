@@ -16,7 +16,7 @@ from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, local_slots
 from evolve.individual import CHOICE, FRESH, Individual
 from evolve.monitor import LiveMonitor, PlainMonitor
-from evolve.run import TrialMaker, prepare, require_corpus
+from evolve.run import TrialMaker, faults_told, prepare, recovery_lines, require_corpus
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, locked_lines
@@ -32,7 +32,13 @@ def confirm(run: str, refs: Sequence[str], replicates: int, workers: int | None)
         raise UserError(f"--replicates {replicates} must be a whole number from 1 to {CHOICE - 1}.")
     console = Console(highlight=False)
     directory = RunDirectory.find(run)
-    with EngineLock(directory), Archive.open(directory.archive, write=True) as archive:
+    with (
+        faults_told(directory),
+        EngineLock(directory),
+        Archive.open(directory.archive, write=True) as archive,
+    ):
+        for line in recovery_lines(archive):
+            console.print(line, markup=False, soft_wrap=True)
         state = archive.read_state()
         arena = arenas.of_run(state)
         data = prepare(arena)
@@ -54,13 +60,13 @@ def confirm(run: str, refs: Sequence[str], replicates: int, workers: int | None)
         evolution.request(further_runs(individuals, replicates))
         monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
         with (
-            StopSignals() as stop,
+            StopSignals(box=arena.time_box) as stop,
             LocalExecutor(slots) as executor,
             monitor_type(evolution, len(slots), stop, console) as monitor,
         ):
             search(evolution, executor, len(slots), monitor, stop)
         _report(console, evolution, individuals, arena, directory)
-    return 130 if stop.now else 0
+    return stop.exit_code
 
 
 def further_runs(individuals: Sequence[Individual], replicates: int) -> list[Pair]:

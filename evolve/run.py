@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,15 +66,21 @@ def run(settings: Settings, arguments: list[str]) -> int:
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    with faults_told(directory), EngineLock(directory):
+        slots = local_slots(settings.workers, arena.cores)
+        if directory.archive.exists():
+            with Archive.open(directory.archive) as existing:
+                arena = _check_same(existing.read_state(), arena, settings, directory)
+        data = prepare(arena)
+        with _open(directory, arena, data, settings) as archive:
+            return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+
+
+@contextlib.contextmanager
+def faults_told(directory: RunDirectory) -> Iterator[None]:
+    """What a disk or a process that cannot be ended does to a command is told in a sentence, as UserError."""
     try:
-        with EngineLock(directory):
-            slots = local_slots(settings.workers, arena.cores)
-            if directory.archive.exists():
-                with Archive.open(directory.archive) as existing:
-                    arena = _check_same(existing.read_state(), arena, settings, directory)
-            data = prepare(arena)
-            with _open(directory, arena, data, settings) as archive:
-                return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+        yield
     except OSError as error:
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
@@ -84,6 +91,11 @@ def run(settings: Settings, arguments: list[str]) -> int:
             f"A trial could not be ended or cleared away: {fault}. What was evaluated before is safe; "
             "see to that process or folder, then run the same command again."
         ) from fault
+
+
+def recovery_lines(archive: Archive) -> list[str]:
+    """What had to be mended in an archive, for the first lines of output."""
+    return [f"{'recovered':<10} {sentence}" for sentence in archive.recovered]
 
 
 def _search(
@@ -128,7 +140,7 @@ def _search(
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
         agent or contextlib.nullcontext(),
-        StopSignals(settings.max_hours) as stop,
+        StopSignals(settings.max_hours, box=arena.time_box, notice=settings.notice) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
         contextlib.ExitStack() as closing,
@@ -155,7 +167,7 @@ def _search(
     if evolution.best is None:
         if not seed.outcomes:
             console.print("Stopped before the seed genome was measured.")
-            return 130 if stop.now else 0
+            return stop.exit_code
         outcome = seed.outcomes[-1]
         tail = archive.curves(seed)[-1]["tail"]
         raise UserError(
@@ -165,7 +177,7 @@ def _search(
     _conclude(console, evolution, arena, directory, arguments, settings.gens)
     if agent:
         console.print(agent.summary(), markup=False, soft_wrap=True)
-    return 130 if stop.now else 0
+    return stop.exit_code
 
 
 def make_agent(settings: Settings, arena: Arena, console: Console) -> Agent | None:
@@ -323,6 +335,8 @@ def _introduce(
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
+    for line in recovery_lines(evolution.archive):
+        console.print(line, markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != processor():
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from evolve.archive import files, lineage, loading, objects, plumbing, records, refs
+from evolve.archive import state as states
 from evolve.archive.maintenance import Packing, remove_leftovers
 from evolve.archive.objects import Changes
 from evolve.archive.store import Store
@@ -21,11 +22,9 @@ from evolve.errors import UserError
 from evolve.individual import Individual, Offspring, Outcome, fitness_type
 from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 
-FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
 CURVES = "refs/notes/curves"
 EXCHANGES = "refs/notes/llm"
-STATE = "refs/evolve/state"
 HEADS = "refs/heads/"
 ELITE = "refs/heads/elite/"
 CHAMPION = "refs/heads/champion"
@@ -57,11 +56,11 @@ class Archive:
                 refs.remove_stale_locks(path)
                 remove_leftovers(path)
             self._store = Store(path, write=write)
-        state = self._store.ref(STATE)
-        if state is None:
-            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}.")
+        head = self._store.ref(states.STATE)
+        if head is None:
+            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {states.STATE}.")
         self._genome = lru_cache(GENOMES_IN_MEMORY)(self._read_genome)
-        self._state = self._load_state(state)
+        self._state = states.parse(self._store.read_file(head, states.FILE), path)
         self._elite = {f"{ELITE}{rank}" for rank in self._store.refs_under(ELITE)}  # the names, as they were set last
         self._new_fitness = fitness_type(Direction(self._state["direction"]))
         self._load()
@@ -73,7 +72,7 @@ class Archive:
         `state` is what `read_state` gives; it has "script", the genome's file name, and "direction" ("min"
         or "max"), which stay as they are for good. Raises UserError where `path` exists.
         """
-        _check_state(state)
+        states.check(state)
         if path.exists():
             raise UserError(f"{path} exists already. Continue it, or name another place for a new archive.")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +93,7 @@ class Archive:
             # What git itself writes here by hand, a merge or packed references, survives a power cut, too.
             plumbing.run(new, "config", "core.fsync", "committed,derived-metadata")
             store = Store(new, write=True)
-            store.write(_state_commit(state, None))
+            store.write(states.changes(state, None))
             store.close()
             new.rename(path)
             files.sync_folder(path.parent)
@@ -181,11 +180,14 @@ class Archive:
 
     def exchanges(self) -> list[tuple[Individual, dict[str, Any]]]:
         """Every exchange with a language model and the individual it is noted on, in order of time."""
-        noted = [(one, line) for one in self._individuals.values() for line in self._exchanges_of(one)]
-        return sorted(noted, key=lambda pair: pair[1]["time"])
-
-    def _exchanges_of(self, individual: Individual) -> list[dict[str, Any]]:
-        return records.exchange_lines(self._note(EXCHANGES, individual.commit), individual.commit)
+        noted = []
+        for one in self._individuals.values():
+            latest = 0.0
+            for line in records.exchange_lines(self._note(EXCHANGES, one.commit), one.commit):
+                # Within a note the order is that of writing, also where the clock went backwards.
+                latest = max(latest, line["time"])
+                noted.append((latest, one, line))
+        return [(one, line) for _, one, line in sorted(noted, key=lambda entry: entry[0])]
 
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
@@ -296,7 +298,7 @@ class Archive:
         if changed := [key for key in _FIXED if state.get(key) != self._state[key]]:
             raise ValueError(f"the state's {changed} cannot change once the archive exists")
         if state != self._state:
-            self._store.write(_state_commit(state, self._store.ref(STATE)))
+            self._store.write(states.changes(state, self._store.ref(states.STATE)))
             self._state = json.loads(json.dumps(state))
 
     def maintain(self, wait: bool = False) -> None:
@@ -336,21 +338,6 @@ class Archive:
     def _must_write(self) -> None:
         if not self._write:
             raise ValueError(f"{self.path} was opened for reading only")
-
-    def _load_state(self, commit: str) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads(self._store.read_file(commit, "state.json"))
-            version = int(state.pop("format"))
-            if version <= FORMAT:
-                _check_state(state)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"The archive {self.path} is damaged: its state cannot be read ({error}).") from error
-        if version > FORMAT:
-            raise UserError(
-                f"The archive {self.path} has format {version}; this version of evolve reads up to {FORMAT}. "
-                "Use a later version of evolve."
-            )
-        return state
 
     def _load(self) -> None:
         commits = self._store.refs_under(loading.INDIVIDUALS)
@@ -405,22 +392,6 @@ class Archive:
 
     def _read_genome(self, commit: str) -> str:
         return self._store.read_file(commit, self._state["script"]).decode()
-
-
-def _check_state(state: Mapping[str, Any]) -> None:
-    script = state["script"]
-    if script in ("", ".", "..", ".git", METADATA_FILE) or any(c in script for c in "/\n\0"):
-        raise ValueError(f"the state's script must be a plain file name, not {script!r}")
-    Direction(state["direction"])
-
-
-def _state_commit(state: Mapping[str, Any], head: str | None) -> Changes:
-    text = json.dumps({**state, "format": FORMAT}, indent=1, ensure_ascii=False) + "\n"
-    changes = Changes()
-    blob = changes.blob(text.encode("utf-8", "replace"), STATE)
-    tree = changes.tree([objects.Entry(objects.FILE_MODE, "state.json", blob)], STATE)
-    changes.refs[STATE] = changes.commit(tree, [head] if head else [], "State of the search")
-    return changes
 
 
 def _message(offspring: Offspring) -> str:

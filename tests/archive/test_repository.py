@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve.archive import Archive, repository
+from evolve.archive import Archive, state
 from evolve.archive.packs import checkpoint_packs, object_ids, remove
 from evolve.errors import UserError
 from evolve.individual import Fitness, MaximisedFitness, MinimisedFitness, Offspring
@@ -246,7 +246,7 @@ def test_no_archive_is_told(tmp_path: Path) -> None:
 
 def test_a_later_format_is_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        later.setattr(repository, "FORMAT", 2)
+        later.setattr(state, "FORMAT", 2)
         archive.write_state({**STATE, "births": 1})
     with pytest.raises(UserError, match="format 2; this version of evolve reads up to 1"):
         Archive.open(archive.path)

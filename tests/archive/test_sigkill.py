@@ -81,9 +81,9 @@ def test_a_kill_while_it_is_created_leaves_nothing_in_its_place(tmp_path: Path) 
     script = f"""
 import os, signal
 from pathlib import Path
-from evolve.archive import Archive, repository
+from evolve.archive import Archive, state
 from tests.archive.filling import STATE
-repository._state_commit = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+state.changes = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Archive.create(Path({str(path)!r}), STATE)
 """
     done = subprocess.run([sys.executable, "-c", script], check=False)
