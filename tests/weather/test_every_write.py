@@ -14,17 +14,19 @@ from evolve.archive import Archive
 from tests.archive.filling import STATE, contents, fsck, grow, offspring, outcome
 from tests.weather.disk import Disk
 
-
 STRIDE = 7
 
 
-@pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("grown") / "a.git"
+def grow_archive(path: Path) -> Path:
     with Archive.create(path, STATE) as archive:
         grow(archive, 2)
         archive.set_elite(list(archive.individuals.values()))
     return path
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grow_archive(tmp_path_factory.mktemp("grown") / "a.git")
 
 
 def life(archive: Archive) -> Iterator[str]:
