@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.metadata
 import json
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,10 +24,11 @@ from evolve.breeding import Operators, Source
 from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
-from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
+from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
+from evolve.evaluation.gpu import gpu_names, list_gpus
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
-from evolve.individual import FRESH, Individual, Offspring
+from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
@@ -38,9 +41,11 @@ from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
+from evolve.warmup import fill_compile_cache
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
-SEARCH_SPLITS, FRESH_SPLITS = ("search",), ("confirm", "locked")  # of the validation tokens
+SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
+WARM_BOX = 0.1  # seconds: a step or two
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -59,26 +64,35 @@ def run(settings: Settings, arguments: list[str]) -> int:
     Raises UserError for whatever the user has to mend, before anything is started where possible.
     """
     console = Console(highlight=False)
-    arena = arenas.load(settings.arena or "gpt_cpu")
+    arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
-    with faults_told(directory), EngineLock(directory):
-        slots = local_slots(settings.workers, arena.cores)
-        if directory.archive.exists():
-            with Archive.open(directory.archive) as existing:
-                arena = _check_same(existing.read_state(), arena, settings, directory)
-        data = prepare(arena)
-        with _open(directory, arena, data, settings) as archive:
+    with explained_faults(directory), EngineLock(directory):
+        slots = slots_on(arena.device, settings.workers, arena.cores)
+        with contextlib.ExitStack() as closing:
+            archive = None
+            if directory.archive.exists():
+                # To write, at once: a reader could not open what a power cut left, and this mends it.
+                archive = closing.enter_context(Archive.open(directory.archive, write=True))
+                arena = _check_same(archive.read_state(), arena, settings, directory)
+            data = prepare(arena)
+            if archive is None:
+                archive = closing.enter_context(_create(directory, arena, data, settings, hardware(slots)))
+            else:
+                require_corpus(archive.read_state()["corpus"], data, directory)
+            install(directory.archive)  # so that `git merge` there does what the crossover operator does
+            if not archive.individuals:
+                archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
             return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
 
 
 @contextlib.contextmanager
-def faults_told(directory: RunDirectory) -> Iterator[None]:
-    """What a disk or a process that cannot be ended does to a command is told in a sentence, as UserError."""
+def explained_faults(directory: RunDirectory) -> Iterator[None]:
+    """Raises UserError, with what to do, for a disk that cannot be written and for a fault of the harness."""
     try:
         yield
     except OSError as error:
@@ -160,6 +174,10 @@ def _search(
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
             evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+        if arena.compile_cache and not Path(make_trial.compiled).exists() and evolution.evaluations_left:
+            warm = make_trial.warm(evolution.seed_individual)
+            say = functools.partial(console.print, markup=False, soft_wrap=True)
+            fill_compile_cache(warm, evolution.toolbox.evaluate, executor, stop, say)
         search(evolution, executor, len(slots), monitor, stop)
     refused = operators.refused + (agent.refused if agent else Counter())
     archive.write_state({**archive.read_state(), "refused": dict(refused)})
@@ -210,8 +228,8 @@ def prepare(arena: Arena) -> Data:
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
-    """Raises UserError where a run's corpus is not the one that was prepared now."""
-    if corpus != data.fingerprint:
+    """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
+    if corpus and corpus != data.fingerprint:
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -239,34 +257,29 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
     return replace(arena, time_box=float(str(state["time_box"])))
 
 
-def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings) -> Archive:
-    if not directory.archive.exists():
-        archive = Archive.create(
-            directory.archive,
-            {
-                "arena": arena.name,
-                "arena_folder": str(arena.folder.resolve()),
-                "script": arena.script,
-                "metric": arena.metric,
-                "direction": arena.direction.value,
-                "corpus": data.fingerprint,
-                "time_box": arena.time_box,
-                "seed": settings.seed or 0,
-                "strategy": settings.strategy,
-                "machine": processor(),
-            },
-        )
-    else:
-        archive = Archive.open(directory.archive, write=True)
-        try:
-            require_corpus(archive.read_state()["corpus"], data, directory)
-        except UserError:
-            archive.close()
-            raise
-    install(directory.archive)  # so that `git merge` there does what the crossover operator does
-    if not archive.individuals:
-        archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
-    return archive
+def hardware(slots: Sequence[Slot]) -> str:
+    """What the slots train on: the GPUs' names, or the CPU's."""
+    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
+    return (gpu_names(gpus) or "a GPU without a name") if gpus else processor()
+
+
+def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
+    return Archive.create(
+        directory.archive,
+        {
+            "arena": arena.name,
+            "arena_folder": str(arena.folder.resolve()),
+            "arena_toml": arena.text,
+            "script": arena.script,
+            "metric": arena.metric,
+            "direction": arena.direction.value,
+            "corpus": data.fingerprint,
+            "time_box": arena.time_box,
+            "seed": settings.seed or 0,
+            "strategy": settings.strategy,
+            "machine": machine,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -278,7 +291,20 @@ class TrialMaker:
     directory: RunDirectory
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
-        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        return trial if individual.time_box is None else replace(trial, time_box=individual.time_box)
+
+    def warm(self, seed_genome: Individual) -> Trial:
+        """A short run of the seed genome that fills the cache of compiled code; its outcome is of no individual."""
+        trial = self._trial(-1, 0, seed_genome.genome, "warm")
+        return replace(trial, time_box=WARM_BOX, grace=trial.time_box + trial.grace, fills_cache=True)
+
+    @property
+    def compiled(self) -> str:
+        """Where the runs of this archive find compiled code; another torch compiles anew."""
+        if not self.arena.compile_cache:
+            return ""
+        return str((self.directory.compiled / f"torch-{importlib.metadata.version('torch')}").resolve())
 
     def dry(self, genome: str, number: int) -> Trial:
         """A trial of a genome that is not archived, whose outcome is of no individual."""
@@ -304,7 +330,8 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
-            splits=FRESH_SPLITS if replicate >= FRESH else SEARCH_SPLITS,
+            compiled=self.compiled,
+            splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
         )
 
@@ -325,7 +352,8 @@ def _introduce(
     better = "lower" if arena.direction == "min" else "higher"
     done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
     lines = {
-        "device": f"{arena.device} ({processor()}), {len(slots)} workers of {cores} core" + "s" * (cores > 1),
+        "device": f"{arena.device} ({hardware(slots)}), {len(slots)} worker{'s' * (len(slots) > 1)} of {cores} core"
+        + "s" * (cores > 1),
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
@@ -338,7 +366,7 @@ def _introduce(
     for line in recovery_lines(evolution.archive):
         console.print(line, markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
-    if recorded != processor():
+    if recorded != hardware(slots):
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
 
 

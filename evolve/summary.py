@@ -25,6 +25,8 @@ def verdict(individual: Individual, outcome: Outcome, parent: Individual | None)
     if outcome.status is not Status.OK:
         return f"{outcome.status.replace('_', ' ')}: {outcome.reason}" if outcome.reason else outcome.status.value
     text = f"{outcome.score:.4f}"
+    if outcome.study:
+        return f"{text} (run {outcome.replicate % CHOICE + 1})"
     if outcome.replicate:
         kind = "fresh run" if outcome.fresh else "run" if outcome.replicate < CHOICE else "further run"
         mean = statistics.fmean(individual.fresh_scores) if outcome.fresh else individual.fitness.mean

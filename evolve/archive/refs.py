@@ -132,6 +132,11 @@ def parse(path: Path) -> tuple[dict[str, str], bool]:
     return lines, whole
 
 
+def are_whole(git_dir: Path) -> bool:
+    """Whether the file of references is there and can be read to its end."""
+    return (git_dir / PACKED).exists() and parse(git_dir / PACKED)[1]
+
+
 def loose(git_dir: Path) -> list[Path]:
     """The files of references that are not packed: made by a user's git, or by an older evolve."""
     return [path for path in (git_dir / "refs").rglob("*") if path.is_file() and path.suffix != ".lock"]

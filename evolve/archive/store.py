@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evolve.archive import journal, loading, packs, plumbing
+from evolve.archive import journal, loading, packs, plumbing, refs
 from evolve.archive.files import ArchiveWriteError
 from evolve.archive.journal import Journal
 from evolve.archive.notes import Notes
-from evolve.archive.objects import Changes, read_tree
+from evolve.archive.objects import Changes, Object, read_tree
 from evolve.archive.recovery import recover
 from evolve.archive.refs import Refs
+from evolve.errors import UserError
 
 LAG = 1.0  # seconds that git may be behind what was written, while somebody gathers
 GATHERED = 8_000_000  # bytes of objects, at which a checkpoint does not wait for that
@@ -91,6 +92,10 @@ class Store:
     def notes(self, ref: str) -> dict[str, str]:
         """Annotated commit -> blob, for all notes."""
         return self._notes_of(ref).blobs() | self._pending.notes.get(ref, {})
+
+    def unsettled(self) -> dict[str, Object]:
+        """The objects, by id, that git does not have yet."""
+        return dict(self._pending.objects)
 
     # Writing
 
@@ -187,6 +192,11 @@ def _observe(git_dir: Path) -> tuple[dict[str, str], Changes]:
     while True:
         # The journal first: what it no longer has when the references are read, they have.
         seen = journal.load(git_dir / journal.JOURNAL)
+        if journal.left_behind(git_dir) and not refs.are_whole(git_dir):
+            raise UserError(
+                f"What git has of the last second of {git_dir} was damaged, as by a power cut. The next engine mends "
+                "it from the journal beside it: run the search again."
+            )
         names = loading.list_refs(git_dir)
         if journal.load(git_dir / journal.JOURNAL).startswith(seen):
             return names, journal.read(seen).changes
