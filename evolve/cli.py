@@ -37,7 +37,8 @@ champion or elite/0, or a commit.
 EPILOG = """\
 Every flag can also be set as a variable (EVOLVE_TIME_BOX=10) or in the TOML file given by --config
 (time_box = 10). Flags win over variables, variables over the file. Ctrl-C lets running boxes finish and
-stops; the same command continues.
+stops; the same command continues. Exit codes: 0 done or drained, 2 something for you to mend, 130 ended by a
+second Ctrl-C or by SIGTERM, with everything saved: the same command continues.
 """
 
 
