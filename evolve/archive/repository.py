@@ -143,6 +143,11 @@ class Archive:
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
+    def champion(self) -> Individual | None:
+        """The individual that the branch `champion` is on; None before anything was measured."""
+        commit = self._refs.get(CHAMPION)
+        return next((one for one in self._individuals.values() if one.commit == commit), None)
+
     def in_order(self) -> list[tuple[Individual, Outcome]]:
         """All outcomes in order of arrival, each with its individual."""
         return list(self._order)
@@ -161,7 +166,14 @@ class Archive:
         `curve` is a list of (progress 0..1, loss), a loss that was not finite being NaN; `n` is the
         outcome's number in order of arrival.
         """
-        lines = records.read_lines(self._note(self._curves, individual.commit), individual.commit)
+        return self._curves_in(individual, self._note(self._curves, individual.commit))
+
+    def every_curve(self) -> list[tuple[Individual, list[dict[str, Any]]]]:
+        """The `curves` of all individuals that left any, read at once."""
+        return [(one, self._curves_in(one, text)) for one, text in self._noted(self._curves)]
+
+    def _curves_in(self, individual: Individual, text: bytes) -> list[dict[str, Any]]:
+        lines = records.read_lines(text, individual.commit)
         # A kill between the two notes leaves a line whose number went to another run: the last one counts.
         by_number = {line["n"]: records.curve_of(line) for line in lines}
         numbers = self._numbers.get(individual.id, [])
@@ -169,11 +181,10 @@ class Archive:
 
     def exchanges(self) -> list[tuple[Individual, dict[str, Any]]]:
         """Every exchange with a language model and the individual it is noted on, in order of time."""
-        noted = [(one, line) for one in self._individuals.values() for line in self._exchanges_of(one)]
+        noted = [
+            (one, line) for one, text in self._noted(self._llm) for line in records.exchange_lines(text, one.commit)
+        ]
         return sorted(noted, key=lambda pair: pair[1]["time"])
-
-    def _exchanges_of(self, individual: Individual) -> list[dict[str, Any]]:
-        return records.exchange_lines(self._note(self._llm, individual.commit), individual.commit)
 
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
@@ -338,12 +349,9 @@ class Archive:
         self._order: list[tuple[Individual, Outcome]] = []
         self._numbers: dict[int, list[int]] = {}
         self._next_number = 0
-        # A note of a birth that came after the listing of the individuals is left for the next opening.
-        noted = [(i, blob) for i in self._individuals.values() if (blob := self._outcomes.blob(i.commit))]
-        texts = plumbing.read_many(self.path, [blob for _, blob in noted])
         lines = [
             (record["n"], individual, record)
-            for (individual, _), text in zip(noted, texts, strict=True)
+            for individual, text in self._noted(self._outcomes)
             for record in records.read_lines(text, individual.commit)
         ]
         for _, individual, record in sorted(lines, key=lambda line: line[0]):
@@ -362,6 +370,15 @@ class Archive:
         if text and not text.endswith(b"\n"):
             text += b"\n"
         notes.put(commit, text + line.encode("utf-8", "replace") + b"\n")
+
+    def _noted(self, notes: Notes) -> list[tuple[Individual, bytes]]:
+        """All notes of a reference, read at once, each with its individual.
+
+        That of a birth which came after the listing of the individuals is left for the next opening.
+        """
+        noted = [(one, blob) for one in self._individuals.values() if (blob := notes.blob(one.commit))]
+        texts = plumbing.read_many(self.path, [blob for _, blob in noted])
+        return [(one, text) for (one, _), text in zip(noted, texts, strict=True)]
 
     def _note(self, notes: Notes, commit: str) -> bytes:
         blob = notes.blob(commit)
