@@ -12,6 +12,7 @@ from evolve.archive.repository import Archive
 from evolve.arena import Direction
 from evolve.confirmation import FRESH
 from evolve.estimates import Estimates
+from evolve.noise import Noise
 from evolve.rundir import RunDirectory
 
 
@@ -92,10 +93,7 @@ def read(archive: Archive, name: str) -> Frames:
     """The frames of an open archive; `name` is what figures call the run."""
     state = archive.read_state()
     direction = Direction(state["direction"])
-    estimates = Estimates(direction, before=FRESH)
-    for individual, outcome in archive.in_order():
-        estimates.take(individual.id, outcome.replicate, outcome.score)
-    noise = estimates.noise if estimates.measured else None
+    noise = noise_of(archive)
     champion = archive.champion()
     return Frames(
         tables.individuals(archive, direction, noise, champion),
@@ -112,3 +110,11 @@ def read(archive: Archive, name: str) -> Frames:
         noise.sd if noise else float("nan"),
         champion.id if champion else None,
     )
+
+
+def noise_of(archive: Archive) -> Noise | None:
+    """The noise of one run, as the search knew it at its end; None before the first score."""
+    estimates = Estimates(Direction(archive.read_state()["direction"]), before=FRESH)
+    for individual, outcome in archive.in_order():
+        estimates.take(individual.id, outcome.replicate, outcome.score)
+    return estimates.noise if estimates.measured else None

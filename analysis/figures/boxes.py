@@ -46,7 +46,7 @@ def box_time(frames: Frames, axes: Axes) -> None:
 
 
 def spent(frames: Frames) -> pd.DataFrame:
-    """A row a kind of ending, most time first: `runs`, and seconds of `startup`, `training`, `scoring` and the `rest`."""
+    """A row an ending, most time first: `runs`, and seconds of `startup`, `training`, `scoring` and the `rest`."""
     runs = frames.evaluations
     gain = runs["individual"].map(frames.individuals["gain"])
     ending = runs["status"].str.replace("_", " ")

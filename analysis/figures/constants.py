@@ -53,7 +53,7 @@ def constants(frames: Frames, axes: Axes) -> None:
 
 
 def drawn(frames: Frames) -> list[str]:
-    """Names of the constants worth a lane: with more than one value, those that the champion's lineage changed first."""
+    """The constants worth a lane: with more than one value, those that the champion's lineage changed first."""
     table = frames.constants
     distinct = {name: table[name].astype(str).nunique() for name in table}
     path = [id for id in (frames.lineage(frames.champion) if frames.champion is not None else []) if id in table.index]
