@@ -75,14 +75,14 @@ def show(run: str, ref: str) -> str:
     """One individual: idea, parents, evaluations, and the diff against its first parent."""
     with Archive.open(RunDirectory.find(run).archive) as archive:
         one = archive.resolve(ref)
-        parents = ", ".join(f"#{id}" for id in one.parents) or "none"
+        parents = ", ".join(archive.everyone[id].name for id in one.parents) or "none"
         lines = [
-            f"#{one.id}  {one.idea}",
+            f"{one.name}  {one.idea}",
             f"operator {one.operator}, generation {one.generation}, parents {parents}, commit {one.commit}",
             "",
         ]
-        details = archive.curves(one)
-        for outcome, detail in zip(one.outcomes, details, strict=True):
+        details = archive.curves(one) + archive.curves(one, studies=True)
+        for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
             figures = {
                 "training": f"{outcome.seconds.get('training', 0.0):.2f} s",
@@ -97,11 +97,11 @@ def show(run: str, ref: str) -> str:
             lines.append(f"replicate {outcome.replicate}: {ended}{trust}; {known}")
             if outcome.status is not Status.OK and detail["tail"]:
                 lines += ["    " + line for line in str(detail["tail"]).splitlines()[-15:]]
-        if not one.outcomes:
+        if not details:
             lines.append("not evaluated yet")
         if one.parents:
-            parent = archive.individuals[one.parents[0]]
-            lines += ["", *_diff(parent.genome, one.genome, f"#{parent.id}", f"#{one.id}")]
+            parent = archive.everyone[one.parents[0]]
+            lines += ["", *_diff(parent.genome, one.genome, parent.name, one.name)]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,15 +65,21 @@ def run(settings: Settings, arguments: list[str]) -> int:
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    with explained_faults(directory), EngineLock(directory):
+        slots = local_slots(settings.workers, arena.cores)
+        if directory.archive.exists():
+            with Archive.open(directory.archive) as existing:
+                arena = _check_same(existing.read_state(), arena, settings, directory)
+        data = prepare(arena)
+        with _open(directory, arena, data, settings) as archive:
+            return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+
+
+@contextlib.contextmanager
+def explained_faults(directory: RunDirectory) -> Iterator[None]:
+    """Raises UserError, with what to do, for a disk that cannot be written and for a fault of the harness."""
     try:
-        with EngineLock(directory):
-            slots = local_slots(settings.workers, arena.cores)
-            if directory.archive.exists():
-                with Archive.open(directory.archive) as existing:
-                    arena = _check_same(existing.read_state(), arena, settings, directory)
-            data = prepare(arena)
-            with _open(directory, arena, data, settings) as archive:
-                return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+        yield
     except OSError as error:
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
@@ -265,7 +272,8 @@ class TrialMaker:
     directory: RunDirectory
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
-        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        return trial if individual.time_box is None else replace(trial, time_box=individual.time_box)
 
     def dry(self, genome: str, number: int) -> Trial:
         """A trial of a genome that is not archived, whose outcome is of no individual."""

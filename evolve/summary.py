@@ -24,6 +24,8 @@ def verdict(individual: Individual, outcome: Outcome, parent: Individual | None)
     if outcome.status is not Status.OK:
         return f"{outcome.status.replace('_', ' ')}: {outcome.reason}" if outcome.reason else outcome.status.value
     text = f"{outcome.score:.4f}"
+    if outcome.study:
+        return f"{text} (run {outcome.replicate % CHOICE + 1})"
     if outcome.replicate:
         kind = "run" if outcome.replicate < CHOICE else "further run" if outcome.replicate < FRESH else "fresh run"
         return f"{text} ({kind} {outcome.replicate % CHOICE + 1}; mean {individual.fitness.mean:.4f})"
