@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import tables
+from analysis.steps import steps as lineage_steps
 from evolve.archive.repository import Archive
 from evolve.arena import Direction
 from evolve.confirmation import FRESH
@@ -18,7 +19,7 @@ from evolve.rundir import RunDirectory
 
 @dataclass(frozen=True)
 class Frames:
-    """A search in six tables. A score is in the arena's metric (BPB: bits per byte); a gain is positive where better.
+    """A search in seven tables. A score is in the arena's metric (BPB: bits per byte); a gain is positive where better.
 
     What was not measured is NaN (numbers) or None (text).
 
@@ -47,6 +48,8 @@ class Frames:
     llm_calls: one row an exchange with a language model, in order of time. individual (its offspring; where none came
         of it, the parent), time (Unix), model, operator, intent, turn (0 begins a draft), input_tokens,
         output_tokens, cached_tokens, cost (NaN: unknown), seconds, finish_reason, rejection, repaired, fault, reason
+    steps: one row a step of the champion's lineage, indexed by `id`, as `analysis.replay` gives it: what it claimed,
+        with an interval from the noise of one run, and what `evolve replay` found.
     constants: one row an individual whose run reported constants, indexed by `id`; a column a constant.
 
     name: the run's folder; metric: the name of the score; minimise: whether lower is better; time_box: seconds;
@@ -58,6 +61,7 @@ class Frames:
     curves: pd.DataFrame
     edges: pd.DataFrame
     llm_calls: pd.DataFrame
+    steps: pd.DataFrame
     constants: pd.DataFrame
     name: str
     arena: str
@@ -101,6 +105,7 @@ def read(archive: Archive, name: str) -> Frames:
         tables.curves(archive),
         tables.edges(archive),
         tables.llm_calls(archive),
+        lineage_steps(archive, champion, noise),
         tables.constants(archive),
         name,
         str(state["arena"]),

@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 
 from analysis.frames import Frames
 
-# These three are named colours of the report's page: it replaces them by its own, which follow light and dark.
+# These four are named colours of the report's page: it replaces them by its own, which follow light and dark.
 INK = "#20242a"
 MUTED = "#6b727d"
 FAINT = "#c9ced6"
+BLUE = "#0072b2"
 
-BLUE, SKY, GREEN, ORANGE, VERMILION, PINK = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
+SKY, GREEN, ORANGE, VERMILION, PINK = "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 STRONG = VERMILION  # the champion and its lineage
 OUTCOMES = {
     "ok": BLUE,
@@ -49,7 +50,7 @@ SETTINGS = {
     "font.size": 9,
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
-    "legend.fontsize": 8,
+    "legend.fontsize": 7.5,
     "legend.frameon": False,
     "legend.handlelength": 1.4,
     "legend.labelcolor": INK,
@@ -76,7 +77,7 @@ class Draw(Protocol):
 Size = tuple[float, float]  # inches
 
 
-def figure(size: Size | Callable[[Frames], Size] = (5.0, 3.4)) -> Callable[[Callable[[Frames, Axes], None]], Draw]:
+def figure(size: Size | Callable[[Frames], Size] = (4.6, 3.3)) -> Callable[[Callable[[Frames, Axes], None]], Draw]:
     """Makes a Draw of a function that draws: with the style, and an Axes of this size where none is given."""
 
     def styled(draw: Callable[[Frames, Axes], None]) -> Draw:

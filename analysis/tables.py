@@ -100,7 +100,7 @@ def individuals(
                 "champion": one.id in path,
             }
         )
-    return _frame(rows, INDIVIDUALS).rename_axis("id")
+    return frame(rows, INDIVIDUALS).rename_axis("id")
 
 
 def evaluations(archive: Archive) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def evaluations(archive: Archive) -> pd.DataFrame:
         }
         for one, outcome in archive.in_order()
     ]
-    return _frame(rows, EVALUATIONS).rename_axis("evaluation")
+    return frame(rows, EVALUATIONS).rename_axis("evaluation")
 
 
 def kind(outcome: Outcome) -> str:
@@ -136,7 +136,7 @@ def curves(archive: Archive) -> pd.DataFrame:
             evaluation.append(numbers[id(outcome)])
             individual.append(one.id)
     flat = np.fromiter(itertools.chain.from_iterable(points), dtype=float, count=2 * len(points))
-    frame = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "evaluation": np.repeat(np.array(evaluation, dtype=int), lengths),
             "individual": np.repeat(np.array(individual, dtype=int), lengths),
@@ -144,7 +144,7 @@ def curves(archive: Archive) -> pd.DataFrame:
             "loss": flat[1::2],
         }
     )
-    return frame.sort_values("evaluation", kind="stable", ignore_index=True)
+    return table.sort_values("evaluation", kind="stable", ignore_index=True)
 
 
 def edges(archive: Archive) -> pd.DataFrame:
@@ -157,7 +157,7 @@ def llm_calls(archive: Archive) -> pd.DataFrame:
         {"individual": one.id, **{name: exchange.get(name) for name in LLM_CALLS if name != "individual"}}
         for one, exchange in archive.exchanges()
     ]
-    return _frame(rows, LLM_CALLS)
+    return frame(rows, LLM_CALLS)
 
 
 def constants(archive: Archive) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def constants(archive: Archive) -> pd.DataFrame:
     return pd.DataFrame.from_records(list(reported.values()), index=index)
 
 
-def _frame(rows: list[dict[str, Any]], types: dict[str, type | None]) -> pd.DataFrame:
+def frame(rows: list[dict[str, Any]], types: dict[str, type | None]) -> pd.DataFrame:
     """The rows with exactly these columns, also where there is no row, and types that do not hang on the rows."""
     return pd.DataFrame(
         {name: pd.Series([row[name] for row in rows], dtype=kind or object) for name, kind in types.items()}

@@ -7,7 +7,7 @@ figures.progress(load("runs/gpt_cpu")).figure.savefig("progress.png")
 from analysis.figures.boxes import box_time
 from analysis.figures.constants import constants
 from analysis.figures.curves import learning_curves
-from analysis.figures.gains import gain_per_step, noise
+from analysis.figures.gains import effects, gain_per_step, noise
 from analysis.figures.lineage import lineage
 from analysis.figures.operators import operators
 from analysis.figures.progress import progress
@@ -18,4 +18,4 @@ FIGURES: dict[str, Draw] = {
     for draw in (progress, lineage, gain_per_step, operators, learning_curves, noise, constants, box_time)
 }
 
-__all__ = ["FIGURES", *FIGURES]
+__all__ = ["FIGURES", "effects", *FIGURES]

@@ -13,7 +13,7 @@ MOST = 14  # constants that are drawn
 
 
 def _size(frames: Frames) -> Size:
-    return 5.0, float(np.clip(0.9 + 0.36 * len(drawn(frames)), 2.4, 6.0))
+    return 4.6, float(np.clip(0.9 + 0.36 * len(drawn(frames)), 2.4, 6.0))
 
 
 @figure(_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -11,53 +10,76 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import SymmetricalLogLocator
 
 from analysis.frames import Frames
-from analysis.style import BLUE, FAINT, INK, MUTED, SKY, STRONG, Size, figure, legend, note, room, short
+from analysis.style import BLUE, FAINT, INK, MUTED, PINK, SKY, STRONG, Size, figure, legend, note, room, short
 
 
 def _size(frames: Frames) -> Size:
-    return 5.0, float(np.clip(0.9 + 0.24 * int(frames.individuals["champion"].sum()), 2.4, 11.0))
+    return 4.6, float(np.clip(1.1 + 0.24 * len(frames.steps), 2.4, 11.0))
 
 
 @figure(_size)
 def gain_per_step(frames: Frames, axes: Axes) -> None:
-    """What each step of the champion's lineage gained over its first parent, by the means of their runs.
+    """What each step of the champion's lineage gained over its first parent, with 95 % intervals.
 
-    The bars' whiskers are 95 % intervals from the noise of one run and the number of runs on both sides.
+    Bars are what the means of the search's runs claim, their intervals from the noise of one run; diamonds, where there
+    are any, what `evolve replay` measured on fresh seeds.
     """
-    steps = step_gains(frames)
+    steps = frames.steps
     if steps.empty:
         note(axes, "The champion is the seed genome: no step to show.")
         return
-    rows = np.arange(len(steps))
-    colours = [
-        STRONG if high < 0 else BLUE if low > 0 else SKY for low, high in zip(steps["low"], steps["high"], strict=True)
-    ]
-    axes.barh(rows, steps["gain"], color=colours, height=0.68, zorder=2)
-    half = steps["high"] - steps["gain"]
-    axes.errorbar(steps["gain"], rows, xerr=half, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8, zorder=3)
-    axes.set_yticks(rows, [f"#{id} {short(str(idea), room(axes))}" for id, idea in steps["idea"].items()])
+    _bars(steps.assign(gain=steps["claimed"], low=steps["claimed_low"], high=steps["claimed_high"]), axes)
+    replayed = steps["gain"].notna()
+    if replayed.any():
+        rows, known = np.arange(len(steps))[replayed] + 0.2, steps[replayed]
+        axes.errorbar(
+            known["gain"],
+            rows,
+            xerr=[known["gain"] - known["low"], known["high"] - known["gain"]],
+            fmt="D",
+            ms=4,
+            color=STRONG,
+            elinewidth=1.2,
+            capsize=2,
+            zorder=4,
+            label="replayed",
+        )
+    axes.set_xlabel(f"gain in {frames.metric}")
+    legend(axes, 2)
+
+
+def effects(table: pd.DataFrame, frames: Frames, axes: Axes | None = None) -> Axes:
+    """The gains of a table of `analysis.replay` or `analysis.ablation`, coloured by what their intervals say."""
+
+    @figure((4.6, float(np.clip(1.1 + 0.24 * len(table), 2.4, 11.0))))
+    def draw(frames: Frames, axes: Axes) -> None:
+        if table.empty:
+            note(axes, "Nothing was measured yet.")
+            return
+        _bars(table, axes)
+        axes.set_xlabel(f"gain in {frames.metric}")
+        legend(axes, 2)
+
+    return draw(frames, axes)
+
+
+def _bars(table: pd.DataFrame, axes: Axes) -> None:
+    """A bar a row, with `name` and `idea` beside it, `gain` as its length, and a whisker from `low` to `high`."""
+    rows = np.arange(len(table))
+    certain = (table["low"] > 0) | (table["high"] < 0)
+    colours = [(BLUE if gain > 0 else PINK) if sure else SKY for gain, sure in zip(table["gain"], certain, strict=True)]
+    axes.barh(rows, table["gain"], color=colours, height=0.68, zorder=2)
+    span = [table["gain"] - table["low"], table["high"] - table["gain"]]
+    axes.errorbar(table["gain"], rows, xerr=span, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8, zorder=3)
+    labels = [f"{name} {short(str(idea), room(axes))}" for name, idea in zip(table["name"], table["idea"], strict=True)]
+    axes.set_yticks(rows, labels)
     axes.tick_params(axis="y", length=0, labelsize=7.5)
-    axes.set_ylim(len(steps) - 0.4, -0.6)
+    axes.set_ylim(len(table) - 0.4, -0.6)
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.grid(axis="x")
-    axes.set_xlabel(f"gain in {frames.metric}")
-    for colour, label in ((BLUE, "beyond noise"), (SKY, "within noise"), (STRONG, "harmful")):
+    for colour, label in ((BLUE, "a gain beyond noise"), (SKY, "within noise"), (PINK, "a loss beyond noise")):
         if colour in colours:
             axes.barh([0], [0], color=colour, label=label)
-    legend(axes, 3)
-
-
-def step_gains(frames: Frames) -> pd.DataFrame:
-    """By id, of the champion's lineage without the seed genome: idea, gain, and its 95 % interval low to high."""
-    table = frames.individuals
-    line = frames.lineage(frames.champion) if frames.champion is not None else [0]
-    rows = []
-    for parent, child in itertools.pairwise(line):
-        runs = [int(table.at[id, "runs"]) for id in (parent, child)]
-        half = 1.96 * frames.noise * float(np.sqrt(sum(1 / max(1, count) for count in runs)))
-        gain = float(table.at[child, "gain"])
-        rows.append((child, table.at[child, "idea"], gain, gain - half, gain + half))
-    return pd.DataFrame(rows, columns=["id", "idea", "gain", "low", "high"]).set_index("id")
 
 
 @figure()

@@ -13,7 +13,7 @@ KINDS = (("better", BLUE, "better than its parent"), ("not_better", SKY, "not be
 
 
 def _size(frames: Frames) -> Size:
-    return 5.0, float(np.clip(1.5 + 0.36 * len(compared(frames)), 2.4, 9.0))
+    return 4.6, float(np.clip(1.5 + 0.36 * len(compared(frames)), 2.4, 9.0))
 
 
 @figure(_size)

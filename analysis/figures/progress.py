@@ -42,7 +42,7 @@ def progress(frames: Frames, axes: Axes) -> None:
             table["score"][rows],
             s=small,
             c=colour,
-            alpha=0.6,
+            alpha=0.75,
             lw=0,
             label=f"{label} ({rows.sum()})",
             rasterized=many,

@@ -77,14 +77,18 @@ class Filling:
         if len(parents) > 1:
             values = {name: rng.choice([of(parent)[name] for parent in parents]) for name in of(parents[0])}
             text = substitute(parents[0].genome, values)
-            idea = f"Cross ({parents[0].idea[:50]}) with ({parents[1].idea[:50]})"
-            return self.archive.add(Offspring(text, ids, "crossover", idea, generation))
+            if self.archive.find(text) is None:
+                idea = f"Cross ({parents[0].idea[:50]}) with ({parents[1].idea[:50]})"
+                return self.archive.add(Offspring(text, ids, "crossover", idea, generation))
+            ids = ids[:1]
         text, idea = mutate_constants(parents[0].genome, list(constants(parents[0].genome)), rng)
+        while self.archive.find(text) is not None:  # as an engine does: a genome is archived once
+            text, idea = mutate_constants(parents[0].genome, list(constants(parents[0].genome)), rng)
         kind = rng.random()
         if kind < 0.6:
             operator = "numeric" if kind < 0.25 else "catalogue"
-            return self.archive.add(Offspring(text, ids, operator, idea, generation))
-        return self.written(parents[0], text, HOSTILE if number == 7 else idea, generation)
+            return self.archive.add(Offspring(text, ids, operator, idea, parents[0].generation + 1))
+        return self.written(parents[0], text, HOSTILE if number == 7 else idea, parents[0].generation + 1)
 
     def written(self, parent: Individual, text: str, idea: str, generation: int) -> Individual:
         """An offspring of a language model, with its exchange; now and then after a rejected draft."""

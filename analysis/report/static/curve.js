@@ -16,10 +16,10 @@ function curveChart(curves) {
   if (!losses.length) return null;
   const low = losses.reduce((a, b) => Math.min(a, b));
   const high = losses.reduce((a, b) => Math.max(a, b));
-  const [left, right, top, bottom] = [44, 316, 10, 120];
+  const [left, right, top, bottom] = [44, 310, 10, 120];
   const x = (progress) => left + progress * (right - left);
   const y = (loss) => bottom - ((loss - low) / (high - low || 1)) * (bottom - top);
-  const chart = drawn("svg", { class: "curve", viewBox: "0 0 326 140", role: "img" });
+  const chart = drawn("svg", { class: "curve", viewBox: "0 0 330 140", role: "img" });
   chart.append(drawn("title", {}, `Training loss from ${high.toFixed(3)} to ${low.toFixed(3)}`));
   for (const level of [low, high]) {
     chart.append(drawn("line", { x1: left, x2: right, y1: y(level), y2: y(level), stroke: "var(--line)" }));

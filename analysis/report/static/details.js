@@ -69,7 +69,7 @@ class Details {
       const seconds = run.seconds_total === undefined ? "" : run.seconds_total.toFixed(1);
       const memory = run.peak_memory_mb === undefined ? "" : `${run.peak_memory_mb.toFixed(0)} MB`;
       const untrusted = run.trusted === false ? " (untrusted: printed by the script)" : "";
-      const cells = [`${run.kind} ${run.replicate}`, ended + untrusted, seconds, run.steps ?? "", memory];
+      const cells = [runName(run), ended + untrusted, seconds, run.steps ?? "", memory];
       body.append(element("tr", {}, ...cells.map((text) => element("td", {}, String(text)))));
     }
     table.append(body);
@@ -116,6 +116,11 @@ class Details {
       block.append(element("p", { class: "role" }, role), element("pre", { class: "words", tabindex: "0" }, text));
     }
   }
+}
+
+/** What a run was for, and which of its kind it is. */
+function runName(run) {
+  return run.kind === "first" ? "first" : `${run.kind} ${(run.replicate % 1000) + (run.replicate < 1000 ? 0 : 1)}`;
 }
 
 /** A unified diff with its lines coloured. */

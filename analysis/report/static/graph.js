@@ -1,7 +1,7 @@
 // The lineage graph: Cytoscape.js with places from the index, colours from the page's style.
 
 const STEP_X = 46;
-const STEP_Y = 66;
+const STEP_Y = 66; // at least; more where the graph is much wider than high
 const LARGE = 600; // individuals, from which on speed counts more than finish
 
 class LineageGraph {
@@ -40,11 +40,15 @@ class LineageGraph {
     this.index = index;
     const nodes = [];
     const edges = [];
-    for (const row of index.rows.values()) {
+    const rows = [...index.rows.values()];
+    const extent = (values) => values.reduce((a, b) => Math.max(a, b), 0) - values.reduce((a, b) => Math.min(a, b), 0);
+    const width = STEP_X * extent(rows.map((row) => row.x));
+    const stepY = Math.min(220, Math.max(STEP_Y, (0.7 * width) / (extent(rows.map((row) => row.generation)) || 1)));
+    for (const row of rows) {
       const kind = row.score !== null ? "scored" : row.status === "pending" ? "pending" : "failed";
       nodes.push({
         data: { id: String(row.id), label: `#${row.id}`, colour: row.colour ?? "#888888" },
-        position: { x: row.x * STEP_X, y: row.generation * STEP_Y },
+        position: { x: row.x * STEP_X, y: row.generation * stepY },
         classes: [kind, row.parents.length > 1 && "crossover", row.champion && "path"].filter(Boolean),
       });
     }
@@ -73,8 +77,8 @@ class LineageGraph {
       {
         selector: "node",
         style: {
-          width: 24,
-          height: 24,
+          width: large ? 36 : 24,
+          height: large ? 36 : 24,
           "background-color": "data(colour)",
           "border-width": large ? 0 : 1,
           "border-color": colour("--ink"),
@@ -86,19 +90,19 @@ class LineageGraph {
           "min-zoomed-font-size": 8,
         },
       },
-      { selector: "node.crossover", style: { shape: "diamond", width: 28, height: 28 } },
+      { selector: "node.crossover", style: { shape: "diamond", width: large ? 40 : 28, height: large ? 40 : 28 } },
       {
         selector: "node.failed, node.pending",
-        style: { width: 13, height: 13, "background-opacity": 0, "border-width": 2, "border-color": colour("--muted") },
+        style: { width: large ? 18 : 13, height: large ? 18 : 13, "background-opacity": 0, "border-width": 2, "border-color": colour("--muted") },
       },
       { selector: "node.pending", style: { "border-style": "dashed" } },
-      { selector: "node.path", style: { width: 32, height: 32, "border-width": 3, "font-weight": "bold" } },
+      { selector: "node.path", style: { width: large ? 44 : 32, height: large ? 44 : 32, "border-width": 3, "font-weight": "bold" } },
       {
         selector: "edge",
-        style: { width: 1.5, "line-color": colour("--faint"), "curve-style": "haystack", "haystack-radius": 0, events: "no" },
+        style: { width: 2, "line-color": colour("--edge"), "curve-style": "haystack", "haystack-radius": 0, events: "no" },
       },
-      { selector: "edge.second", style: { "line-color": colour("--second"), "line-style": "dashed", opacity: large ? 0.35 : 0.8 } },
-      { selector: "edge.path", style: { width: large ? 14 : 6, "line-color": colour("--ink"), "z-index": 2 } },
+      { selector: "edge.second", style: { width: 2.5, "line-color": colour("--second"), "line-style": "dashed", opacity: large ? 0.4 : 1 } },
+      { selector: "edge.path", style: { width: large ? 18 : 6, "line-color": colour("--ink"), "z-index": 2 } },
       { selector: "edge.line", style: { width: 4, "line-color": colour("--accent"), "z-index": 3 } },
       { selector: ".dim", style: { opacity: 0.1 } },
       {

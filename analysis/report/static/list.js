@@ -8,7 +8,7 @@ class IndividualList {
     order.addEventListener("change", () => this.show(this.index, this.visible));
     root.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button) choose(Number(button.dataset.id), { from: "list" });
+      if (button) choose(Number(button.dataset.id), { from: "individuals" });
     });
     root.addEventListener("keydown", (event) => this.key(event));
   }

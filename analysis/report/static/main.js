@@ -12,8 +12,11 @@ const graph = new LineageGraph($("graph"), choose);
 const list = new IndividualList($("individuals"), $("order"), choose);
 const view = new Details($("details"), choose);
 
+let cameFrom = $("graph"); // where Escape goes back to from the details
+
 /** Make an individual the chosen one (null: none). `from`: who asked; `read`: go on to its details. */
 function choose(id, { from = "", read = false } = {}) {
+  if (from) cameFrom = $(from);
   chosen = id;
   graph.mark(id);
   list.mark(id);
@@ -24,8 +27,9 @@ function choose(id, { from = "", read = false } = {}) {
     return;
   }
   view.show(row, index, details);
-  if (from === "list" || read) graph.reveal(id);
-  if (read) $("details").focus();
+  if (from !== "graph") graph.reveal(id);
+  // Chosen from the list of a narrow page, the details may be out of sight.
+  if (read || (from === "individuals" && $("details").getBoundingClientRect().bottom < 80)) $("details").focus();
   $("said").textContent = `#${id}, ${scoreText(row)}, ${row.idea}`;
 }
 
@@ -131,7 +135,7 @@ $("search").addEventListener("keydown", (event) => {
   filter();
 });
 $("details").addEventListener("keydown", (event) => {
-  if (event.key === "Escape") $("graph").focus();
+  if (event.key === "Escape") (cameFrom.querySelector('[aria-current="true"]') ?? cameFrom).focus();
 });
 $("zoom-in").addEventListener("click", () => graph.zoom(1.3));
 $("zoom-out").addEventListener("click", () => graph.zoom(1 / 1.3));
