@@ -46,8 +46,22 @@ class Arena:
     # What the names contain that bend the learning curve: a run whose edit touches one is not raced before 70 %.
     schedule: tuple[str, ...] = ("WARMUP", "WARMDOWN", "COOLDOWN", "FINAL_LR", "WEIGHT_DECAY", "BATCH", "progress")
     environment: dict[str, str] = field(default_factory=dict)
+    compile_cache: bool = False  # share what the seed genome compiles with all runs
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
+
+    def on_corpus(self, name: str) -> Arena:
+        """The arena with another corpus. Raises UserError where its preparation takes none."""
+        words = list(self.prepare)
+        if "--corpus" not in words[:-1]:
+            raise UserError(f"The arena '{self.name}' prepares no corpus that --corpus {name} could replace.")
+        words[words.index("--corpus") + 1] = str(Path(name).resolve()) if Path(name).is_dir() else name
+        return replace(self, prepare=tuple(words))
+
+    @property
+    def text(self) -> str:
+        """The `arena.toml` itself."""
+        return (self.folder / "arena.toml").read_text(encoding="utf-8")
 
     @property
     def seed_genome(self) -> str:
@@ -76,10 +90,9 @@ def load(name_or_folder: str) -> Arena:
         )
     path = folder / "arena.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        arena = _read(path, path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
-    arena = _from_table(path, table)
     if not (folder / arena.script).is_file():
         raise UserError(f"{path} names the script '{arena.script}', which is not in that folder.")
     return arena
@@ -88,17 +101,30 @@ def load(name_or_folder: str) -> Arena:
 def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     """The arena of an archived search, with its time box, from where its engine read it unless `given` names a place.
 
-    Raises UserError where it is not there any more, or another arena is.
+    Where it is not there any more, as in a clone on another machine, the archive's own copy counts. Raises UserError
+    where there is none, or another arena is.
     """
     name, known = str(state["arena"]), str(state.get("arena_folder", ""))
-    place = given or (known if known and Path(known).is_dir() else name)
+    copy = state.get("arena_toml")
+    there = bool(known) and Path(known).is_dir()
+    if copy and given is None and not there and name not in available():
+        return replace(_read(Path(known) / "arena.toml", str(copy)), time_box=float(state["time_box"]))
+    place = given or (known if there else name)
     try:
         arena = load(place)
     except UserError as error:
         raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
-    return replace(arena, time_box=float(state["time_box"]))
+    return replace(arena, time_box=float(state["time_box"]), prepare=tuple(state.get("prepare", arena.prepare)))
+
+
+def _read(path: Path, text: str) -> Arena:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not valid TOML: {error}.") from error
+    return _from_table(path, table)
 
 
 def _from_table(path: Path, table: dict[str, Any]) -> Arena:

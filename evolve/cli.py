@@ -27,6 +27,11 @@ validation bits per byte. Every individual is a commit in DIR/archive.git.
   python -m evolve ask RUN > prompt.md       write an offspring yourself: a parent, and how to answer
   python -m evolve tell RUN TICKET FILE      hand in the offspring: an edit, a diff or the whole script
   python -m evolve replay RUN REF            REF's ancestors again on fresh seeds: claimed against replayed
+  python -m evolve ablate RUN REF            each step taken out of REF alone: what it contributes in the end
+  python -m evolve prune RUN REF             the smallest genome within noise of REF
+  python -m evolve transfer RUN REF ...      REF's steps on another script, size or time box
+  python -m evolve bundle RUN REF FILE       REF's lineage for another person
+  python -m evolve import PATH               a keep-or-discard history and its log as an archive
   python -m evolve doctor                    what works on this machine, and how to mend what does not
 
 RUN is a run's folder (runs/gpt_cpu) or its name (gpt_cpu); REF is an individual's id, a branch such as

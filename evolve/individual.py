@@ -6,14 +6,16 @@ import enum
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from deap import base
 
 from evolve.arena import Direction
 
-STUDY = 3000  # replicates numbered from here on belong to operations on a lineage; the search sees none of them
+CHOICE = 1000  # replicates numbered from here on tell the contenders for the championship apart
+FRESH = 2000  # and from here on measure the champion: on another validation split, and no selection sees them
+STUDY = 3000  # and from here on belong to operations on a lineage: fresh ones, and the search sees none of them
 DERIVED = 10**9  # ids from here on are genomes that such an operation made; no births of the search
 
 
@@ -27,6 +29,7 @@ class Status(enum.StrEnum):
     RACED = "raced"  # stopped early because it was clearly losing
     REJECTED = "rejected"  # never ran
     CHEATED = "cheated"  # broke the genome's contract
+    DISTURBED = "disturbed"  # others used its GPU, or that was slower than usual: run again, and no word on the genome
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class Outcome:
     """One evaluation of one genome: what was measured, or why nothing was.
 
     Times are seconds, memory is MB (10^6 bytes). `score` is the arena's metric (for the GPT arenas
-    validation bits per byte) and is there if and only if the status is OK.
+    bits per byte on the search split, of a fresh run on the confirm split) and is there if and only if the
+    status is OK.
     """
 
     status: Status
     score: float | None = None
+    locked: float | None = None  # of a fresh run: on the locked split, which is shown once, at the end
     reason: str = ""  # one sentence for a failure
     individual: int = -1
     replicate: int = 0
@@ -49,6 +54,7 @@ class Outcome:
     parameters: int | None = None
     peak_memory_mb: float | None = None
     device: str = ""
+    clock_mhz: float | None = None  # median clock of the GPU's processors in the box
     corpus: str = ""  # fingerprint of the data it trained on
     trusted: bool = True  # False: the script printed its own score
     started: float = 0.0  # Unix time
@@ -62,6 +68,21 @@ class Outcome:
         finite = self.score is not None and math.isfinite(self.score)
         if finite != (self.status is Status.OK) or (self.score is not None and not finite):
             raise ValueError(f"status {self.status} does not go with score {self.score}")
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything of the genome; else the same replicate is run again."""
+        return self.status is not Status.DISTURBED
+
+    def disturbed(self, reason: str) -> Outcome:
+        """This outcome as one that does not count, its score in the reason alone."""
+        scored = "" if self.score is None else f"; it scored {self.score:.6f}"
+        return replace(self, status=Status.DISTURBED, score=None, locked=None, reason=f"{reason}{scored}")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it only confirms: its score, on another split, is never averaged with those of the search."""
+        return self.replicate >= FRESH
 
     def to_record(self) -> dict[str, Any]:
         """The outcome as JSON-ready values; `from_record` is its inverse."""
@@ -204,15 +225,37 @@ class Individual:
 
     @property
     def scores(self) -> list[float]:
-        return [outcome.score for outcome in self.outcomes if outcome.score is not None]
+        """Of the search: what fitness and every decision rest on."""
+        return [one.score for one in self.outcomes if one.score is not None and not one.fresh]
+
+    @property
+    def fresh_scores(self) -> list[float]:
+        """Of the runs that no selection has seen."""
+        return [one.score for one in self.outcomes if one.score is not None and one.fresh]
+
+    @property
+    def searched(self) -> bool:
+        """Whether the search has an outcome of it; fresh runs are none."""
+        return any(one.counts and not one.fresh for one in self.outcomes)
+
+    @property
+    def done(self) -> set[int]:
+        """The replicates of the search that need not be run any more."""
+        return {one.replicate for one in self.outcomes if one.counts}
+
+    @property
+    def studied(self) -> set[int]:
+        """The replicates of operations on a lineage that need not be run any more."""
+        return {one.replicate for one in self.studies if one.counts}
 
     def add(self, outcome: Outcome) -> None:
-        """Take one more outcome into the estimate; one of a study is only kept."""
+        """Take one more outcome; the estimate is of those of the search."""
         if outcome.study:
             self.studies.append(outcome)
             return
         self.outcomes.append(outcome)
-        self.fitness = type(self.fitness)(self.scores)
+        if outcome.counts and not outcome.fresh:
+            self.fitness = type(self.fitness)(self.scores)
 
     def __repr__(self) -> str:
         return f"Individual({self.name}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -19,27 +22,33 @@ from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators, Source
-from evolve.engine import REPLICATE_SHARE, Evolution, search
+from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
-from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
+from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
+from evolve.evaluation.gpu import list_gpus
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
-from evolve.individual import Individual, Offspring
+from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
-from evolve.machine import llm_hint, processor
+from evolve.machine import llm_hint
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
+from evolve.spending import Spending
 from evolve.stop import StopSignals
-from evolve.summary import champion_lines, continue_command, duration, lineage_lines
+from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
+from evolve.warmup import fill_compile_cache
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
+SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
+WARM_BOX = 0.1  # seconds: a step or two
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -58,20 +67,22 @@ def run(settings: Settings, arguments: list[str]) -> int:
     Raises UserError for whatever the user has to mend, before anything is started where possible.
     """
     console = Console(highlight=False)
-    arena = arenas.load(settings.arena or "gpt_cpu")
+    arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
+    if settings.corpus is not None:
+        arena = arena.on_corpus(settings.corpus)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
     with explained_faults(directory), EngineLock(directory):
-        slots = local_slots(settings.workers, arena.cores)
+        slots = slots_on(arena.device, settings.workers, arena.cores)
         if directory.archive.exists():
             with Archive.open(directory.archive) as existing:
                 arena = _check_same(existing.read_state(), arena, settings, directory)
         data = prepare(arena)
-        with _open(directory, arena, data, settings) as archive:
+        with _open(directory, arena, data, settings, hardware(slots)) as archive:
             return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
 
 
@@ -106,12 +117,11 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     strategy = strategies.STRATEGIES[settings.strategy]
-    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
     make_trial = TrialMaker(arena, data, directory)
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
-    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
@@ -121,10 +131,11 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[*outside, *([] if settings.llm_only else own)],
+        sources=[*outside, *([] if settings.llm_only else [operators])],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
+        spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots, desk)
@@ -153,7 +164,11 @@ def _search(
             )
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
-            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+            evolution.sources = [*outside, writer]
+        if arena.compile_cache and not Path(make_trial.compiled).exists() and evolution.evaluations_left:
+            warm = make_trial.warm(evolution.seed_individual)
+            say = functools.partial(console.print, markup=False, soft_wrap=True)
+            fill_compile_cache(warm, evolution.toolbox.evaluate, executor, stop, say)
         search(evolution, executor, len(slots), monitor, stop)
     refused = operators.refused + (agent.refused if agent else Counter())
     archive.write_state({**archive.read_state(), "refused": dict(refused)})
@@ -204,8 +219,8 @@ def prepare(arena: Arena) -> Data:
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
-    """Raises UserError where a run's corpus is not the one that was prepared now."""
-    if corpus != data.fingerprint:
+    """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
+    if corpus and corpus != data.fingerprint:
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -213,7 +228,7 @@ def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
         )
 
 
-def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
+def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
     if state["arena"] != arena.name:
@@ -223,6 +238,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
+    prepared = tuple(state.get("prepare", arena.prepare))
+    if settings.corpus is not None and prepared != arena.prepare:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({' '.join(prepared)}): scores do not compare. {beside}"
+        )
     if settings.strategy != state.get("strategy", "evolve"):
         raise UserError(
             f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
@@ -230,24 +250,26 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
-    return replace(arena, time_box=float(str(state["time_box"])))
+    return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
 
 
-def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings) -> Archive:
+def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
     if not directory.archive.exists():
         archive = Archive.create(
             directory.archive,
             {
                 "arena": arena.name,
                 "arena_folder": str(arena.folder.resolve()),
+                "arena_toml": arena.text,
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
                 "corpus": data.fingerprint,
+                "prepare": list(arena.prepare),
                 "time_box": arena.time_box,
                 "seed": settings.seed or 0,
                 "strategy": settings.strategy,
-                "machine": processor(),
+                "machine": machine,
             },
         )
     else:
@@ -275,6 +297,18 @@ class TrialMaker:
         trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
         return trial if individual.time_box is None else replace(trial, time_box=individual.time_box)
 
+    def warm(self, seed_genome: Individual) -> Trial:
+        """A short run of the seed genome that fills the cache of compiled code; its outcome is of no individual."""
+        trial = self._trial(-1, 0, seed_genome.genome, "warm")
+        return replace(trial, time_box=WARM_BOX, grace=trial.time_box + trial.grace, fills_cache=True)
+
+    @property
+    def compiled(self) -> str:
+        """Where the runs of this archive find compiled code; another torch compiles anew."""
+        if not self.arena.compile_cache:
+            return ""
+        return str((self.directory.compiled / f"torch-{importlib.metadata.version('torch')}").resolve())
+
     def dry(self, genome: str, number: int) -> Trial:
         """A trial of a genome that is not archived, whose outcome is of no individual."""
         return self._trial(-1, 0, genome, f"dry-{number}")
@@ -299,6 +333,8 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
+            compiled=self.compiled,
+            splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
         )
 
@@ -319,7 +355,8 @@ def _introduce(
     better = "lower" if arena.direction == "min" else "higher"
     done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
     lines = {
-        "device": f"{arena.device} ({processor()}), {len(slots)} workers of {cores} core" + "s" * (cores > 1),
+        "device": f"{arena.device} ({hardware(slots)}), {len(slots)} worker{'s' * (len(slots) > 1)} of {cores} core"
+        + "s" * (cores > 1),
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
@@ -330,7 +367,7 @@ def _introduce(
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
-    if recorded != processor():
+    if recorded != hardware(slots):
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
 
 
@@ -341,17 +378,22 @@ def _conclude(
     assert best is not None
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
+    going_on = continue_command(arguments, str(directory.path), gens, finished)
+    if evolution.spending.spent(0):
+        going_on += ", with a larger --max-boxes or --max-seconds"
     lines = [
         "",
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
+        *locked_lines(best, evolution.seed_individual),
         "",
         "Lineage",
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        f"Spent      {evolution.spending} in the search",
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
+        f"Continue   {going_on}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

@@ -24,11 +24,18 @@ FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
 CURVES = "refs/notes/curves"
 EXCHANGES = "refs/notes/llm"
+IDEAS = "refs/notes/ideas"
 STATE = "refs/evolve/state"
 HEADS = "refs/heads/"
 ELITE = "refs/heads/elite/"
 CHAMPION = "refs/heads/champion"
 LINEAGE = "refs/heads/lineage/"
+REMOTE = "refs/remotes/origin/"  # where the branches are in a clone with a work tree
+_CLONE = (
+    "A plain `git clone` takes the branches alone: clone the archive with --mirror, or fetch the rest with "
+    "`git fetch origin 'refs/individuals/*:refs/individuals/*' 'refs/derived/*:refs/derived/*' "
+    "'refs/notes/*:refs/notes/*' 'refs/evolve/*:refs/evolve/*'`."
+)
 
 SUBJECT_LENGTH = 120  # characters of an idea in a commit's first line; individual.json has all of it
 PACK_AT = 4000  # loose objects, about 330 births with their outcomes
@@ -56,7 +63,7 @@ class Archive:
                 objects.remove_pack_leftovers(path)
         names = loading.list_refs(path)
         if STATE not in names:
-            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}.")
+            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}. {_CLONE}")
         self._refs = refs.Refs(path, names)
         self._objects = objects.Objects(path)
         if write:
@@ -168,8 +175,8 @@ class Archive:
         return list(self._studies)
 
     def pending(self) -> list[Individual]:
-        """Individuals without an outcome: their evaluation was in flight, or never began."""
-        return [individual for individual in self._individuals.values() if not individual.outcomes]
+        """Individuals that the search has no outcome of: their evaluation was in flight, or never began."""
+        return [individual for individual in self._individuals.values() if not individual.searched]
 
     def find(self, genome: str) -> int | None:
         """The first individual of the search with exactly this text; None where there is none."""
@@ -210,9 +217,19 @@ class Archive:
         ]
         return sorted(noted, key=lambda pair: pair[1]["time"])
 
+    def ideas(self, individual: Individual) -> list[dict[str, Any]]:
+        """Ideas that were tried on the individual before this archive began, and whose genomes are not known."""
+        return records.idea_lines(self._note(self._ideas, individual.commit), individual.commit)
+
+    def notes_of(self, individual: Individual) -> dict[str, bytes]:
+        """The texts of the individual's notes by reference, its exchanges with language models left out."""
+        noted = {OUTCOMES: self._outcomes, CURVES: self._curves, IDEAS: self._ideas}
+        return {ref: text for ref, notes in noted.items() if (text := self._note(notes, individual.commit))}
+
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
-        return lineage.resolve(self.everyone, self._refs.under(HEADS), name)
+        branches = self._refs.under(REMOTE) | self._refs.under(HEADS)
+        return lineage.resolve(self.everyone, branches, name)
 
     def lineage(self, individual: Individual) -> list[Individual]:
         """From the seed to the individual along first parents."""
@@ -295,6 +312,8 @@ class Archive:
         self._must_write()
         if self.everyone.get(individual.id) is not individual:
             raise ValueError(f"{individual!r} is not an individual of {self.path}")
+        if individual.derived and not outcome.study:
+            raise ValueError(f"{individual.name} is no individual of the search, and replicate {outcome.replicate} is")
         if outcome.individual not in (-1, individual.id):
             raise ValueError(f"an outcome of individual {outcome.individual} given for {individual.id}")
         n = self._next_number
@@ -313,6 +332,11 @@ class Archive:
         """
         self._must_write()
         self._append(self._llm, individual.commit, json.dumps(record, ensure_ascii=False))
+
+    def note_idea(self, individual: Individual, record: Mapping[str, Any]) -> None:
+        """Append an idea that was tried on the individual to its note: JSON values, "idea" among them."""
+        self._must_write()
+        self._append(self._ideas, individual.commit, json.dumps(record, ensure_ascii=False))
 
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
@@ -393,6 +417,7 @@ class Archive:
         self._outcomes = Notes(self.path, OUTCOMES, self._objects, self._refs)
         self._curves = Notes(self.path, CURVES, self._objects, self._refs)
         self._llm = Notes(self.path, EXCHANGES, self._objects, self._refs)
+        self._ideas = Notes(self.path, IDEAS, self._objects, self._refs)
         self._order: list[tuple[Individual, Outcome]] = []
         self._studies: list[tuple[Individual, Outcome]] = []
         self._numbers: dict[tuple[int, bool], list[int]] = {}  # by individual, and whether of a study

@@ -51,6 +51,9 @@ class Trial:
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    compiled: str = ""  # folder of compiled code that the runs of an archive share; empty: they share none
+    fills_cache: bool = False  # this run of the seed genome makes that folder
+    splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -85,10 +88,10 @@ def cancel(folder: str | os.PathLike[str], why: str) -> bool:
     `why` beginning with the word `raced` gives an outcome with that reason; anything else gives none
     (`run_trial` raises Cancelled).
     """
-    place = Path(folder)
-    if not place.is_dir():
+    draft = Path(folder) / f"{CANCEL_FILE}.draft"
+    try:
+        draft.write_text(why, encoding="utf-8")
+        draft.replace(draft.with_name(CANCEL_FILE))
+    except FileNotFoundError:  # the trial has ended, perhaps while this was written
         return False
-    draft = place / f"{CANCEL_FILE}.draft"
-    draft.write_text(why, encoding="utf-8")
-    draft.replace(place / CANCEL_FILE)
     return True

@@ -14,8 +14,7 @@ from evolve.individual import STUDY, Individual, Outcome
 REPLAY = STUDY
 ABLATION = STUDY + 1000
 TRANSFER = STUDY + 2000
-PRUNED = STUDY + 3000  # the pruned genome against its origin
-PRUNING = 10_000  # the rounds of a pruning: MOST numbers each
+PRUNING = 10_000  # a candidate of a pruning and its origin: MOST numbers for each candidate
 MOST = 1000  # runs of one individual in one operation
 REPLICATES = 4
 
@@ -54,14 +53,14 @@ def blocks(individuals: Sequence[Individual], first: int, count: int) -> list[Pa
     return [(one.id, first + k) for k in range(count) for one in individuals]
 
 
-def outcomes_of(individual: Individual, first: int) -> list[Outcome]:
-    """The individual's outcomes of the operation whose replicates begin at `first`."""
-    return [one for one in individual.studies if first <= one.replicate < first + MOST]
+def outcomes_of(individual: Individual, first: int, most: int = MOST) -> list[Outcome]:
+    """The individual's outcomes that count, of the operation whose `most` replicates begin at `first`."""
+    return [one for one in individual.studies if one.counts and first <= one.replicate < first + most]
 
 
-def scores_of(individuals: Sequence[Individual], first: int) -> Mapping[int, Mapping[int, float]]:
-    """By id the scores by replicate, of the operation whose replicates begin at `first`."""
+def scores_of(individuals: Sequence[Individual], first: int, most: int = MOST) -> Mapping[int, Mapping[int, float]]:
+    """By id the scores by replicate, of the operation whose `most` replicates begin at `first`."""
     return {
-        one.id: {run.replicate: run.score for run in outcomes_of(one, first) if run.score is not None}
+        one.id: {run.replicate: run.score for run in outcomes_of(one, first, most) if run.score is not None}
         for one in individuals
     }

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from evolve.lineages.ablate import AblatedStep, Ablation
 from evolve.lineages.paired import LEVEL, Effect, Interval, Verdict
+from evolve.lineages.prune import PrunedStep, Pruning
 from evolve.lineages.replay import Replay, ReplayedStep
+from evolve.lineages.transfer import CarriedStep, Transfer
 
 
 def replay_lines(result: Replay) -> list[str]:
@@ -27,11 +29,20 @@ def replay_lines(result: Replay) -> list[str]:
     if result.claimed is None:
         lines.append(f"Total gain replayed {total}; the search has no scores to compare it with.")
     else:
-        kept = f", {100 * result.total.value / result.claimed:.0f} % of it" if result.claimed > 0 else ""
-        lines.append(f"Total gain claimed {result.claimed:+.4f}, replayed {total}{kept}.")
+        lines.append(f"Total gain claimed {result.claimed:+.4f}, replayed {total}{_kept(result)}.")
+        if result.other_tokens:
+            lines.append("Claims are scores on the search's validation tokens, replays on others: compare gains.")
     verdicts = [step.gain.verdict for step in result.steps if step.gain is not None]
     lines.append(tally(verdicts, "step"))
     return lines
+
+
+def _kept(result: Replay) -> str:
+    """How much of a claimed gain is there again."""
+    if result.claimed is None or result.claimed <= 0:
+        return ""
+    share = result.total.value / result.claimed
+    return ": all of it" if share >= 1 else f": {100 * share:.0f} % of it" if share > 0 else ": nothing of it"
 
 
 def _step(step: ReplayedStep) -> str:
@@ -122,3 +133,88 @@ def _ablated(step: AblatedStep) -> str:
         note = f" [{len(step.failures)} runs {', '.join(sorted(set(step.failures)))}]" if step.failures else ""
         value = "not run" if step.gain is None else "failed" if step.score is None else f"{step.score.value:.4f}"
     return f"  {step.name:>6}  {value:>8}  {gain:>11}  {gain_span:<18}  {verdict:<12}  {step.idea}{note}"
+
+
+def pruning_lines(result: Pruning) -> list[str]:
+    """What became of each step, the pruned genome, and its diff against the first of the lineage."""
+    lines = [
+        f"Steps of {result.name}, dropped one after the other, those that contribute least first, while what is left "
+        f"stays within noise of it. Gain: of what is left without the step over {result.name}",
+        "",
+        f"  {'':>6}  {'gain':>8}  {'95 % interval':<18}  {'':<23}  idea",
+        *(_pruned(step) for step in result.steps),
+        "",
+    ]
+    if not result.finished:
+        return [*lines, "Not decided yet: evaluations are still to be done. The same command goes on."]
+    if result.pruned is None or result.gain is None:
+        return [*lines, f"No step can go: {result.name} is its own smallest genome."]
+    dropped = sum(step.fate == "dropped" for step in result.steps)
+    size = f"{result.size[1]} changed lines instead of {result.size[0]}" if result.size[1] else "nothing is left"
+    return [
+        *lines,
+        f"{result.pruned} is {result.name} without {dropped} of {len(result.steps)} steps, the branch {result.branch}: "
+        f"{size}.",
+        f"On {result.gain.runs} seeds that it was not chosen by, it gains {effect(result.gain)} over {result.name}: "
+        f"{result.gain.verdict}. (A loss smaller than that interval is not seen; --replicates narrows it.)",
+        "",
+        *result.diff.splitlines(),
+    ]
+
+
+def _pruned(step: PrunedStep) -> str:
+    value, interval, verdict = columns(step.gain)
+    return f"  {step.name:>6}  {value or verdict:>8}  {interval:<18}  {step.fate:<23}  {step.idea}"
+
+
+def transfer_lines(result: Transfer) -> list[str]:
+    """The steps, both ends here and there, and how much of the gain comes along."""
+    lines = [
+        f"Lineage of {result.name} onto {result.onto}" + (" (all steps as one)" if result.squashed else ""),
+        "",
+        *(_carried(step) for step in result.steps),
+        "",
+    ]
+    if result.transferred is None:
+        return [*lines, "No step could be carried over, so nothing was evaluated."]
+    here, there = (f"{box:g} s" for box in result.time_boxes)
+    first, last, base, transferred = (_mean(score) for score in result.scores)
+    rows = [
+        ("", "box", "before", "after", "gain", "95 % interval", "verdict"),
+        ("where it was found", here, first, last, *columns(result.original)),
+        (f"on the other base ({result.base}, {result.transferred})", there, base, transferred, *columns(result.gain)),
+    ]
+    widths = [max(len(row[place]) for row in rows) for place in range(7)]
+    lines += ["  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows]
+    lines += [f"  {failure}" for failure in dict.fromkeys(result.failures)]
+    told = f"The branch {result.branch} is the transferred genome; `replay` it to see which steps hold there."
+    return [*lines, "", _comes_along(result), told]
+
+
+def _mean(score: Interval | None) -> str:
+    return "no score" if score is None else f"{score.value:.4f}"
+
+
+def _comes_along(result: Transfer) -> str:
+    if result.share is None:
+        return "How much of the gain comes along is not known: runs with a score are missing."
+    if math.isnan(result.share.low):
+        return (
+            "How much of the gain comes along cannot be told, as where it was found it may be nothing: "
+            f"{effect(result.original)}. More --replicates narrow it."
+        )
+    low, high = 100 * result.share.low, 100 * result.share.high
+    return f"Of the gain, {100 * result.share.value:.0f} % comes along (95 % interval {low:.0f} to {high:.0f} %)."
+
+
+def _carried(step: CarriedStep) -> str:
+    if step.carried is not None:
+        fate = f"as {step.carried}"
+    elif step.conflicts:
+        fate = "left out"
+    else:
+        fate = "nothing new"
+    notes = [f"conflict in {', '.join(step.conflicts)}"] if step.conflicts else []
+    notes += [f"{', '.join(step.fixed)} stays as set"] if step.fixed else []
+    told = f" [{'; '.join(notes)}]" if notes else ""
+    return f"  {step.name:>6}  {fate:<11}  {step.idea}{told}"

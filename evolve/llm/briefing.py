@@ -46,7 +46,7 @@ def brief(
         metric=arena.metric,
         program=program,
         lineage=_lineage(archive, parent, memory),
-        tried=[attempt(archive, one, memory) for one in _tried(archive, parent, memory)],
+        tried=[*_heard(archive, parent), *(attempt(archive, one, memory) for one in _tried(archive, parent, memory))],
         elites=_elites(archive, population, parent),
     )
 
@@ -54,11 +54,12 @@ def brief(
 def attempt(archive: Archive, individual: Individual, memory: Memory) -> Step:
     """One individual as its idea, what came of it, and its edit; a failure with the last lines it printed."""
     idea, diff = individual.idea, memory.diff(individual)
-    if not individual.outcomes:
+    if not individual.searched:
         return Step(idea, verdict="being measured", diff=diff)
     if not individual.fitness.measured:
-        last = individual.outcomes[-1]
-        tail = str(archive.curves(individual)[-1]["tail"]).splitlines()[-TAIL_LINES:]
+        runs = zip(individual.outcomes, archive.curves(individual), strict=True)
+        last, detail = [run for run in runs if not run[0].fresh][-1]
+        tail = str(detail["tail"]).splitlines()[-TAIL_LINES:]
         return Step(idea, verdict=last.status.replace("_", " "), diff=diff, reason=last.reason, tail="\n".join(tail))
     gain, stderr = _gain(individual, archive.individuals[individual.parents[0]])
     return Step(idea, gain, stderr, verdict(gain, stderr), diff)
@@ -137,6 +138,18 @@ def _tried(archive: Archive, parent: Individual, memory: Memory) -> list[Individ
     others = [one for one in memory.on(paths) if one.id not in known]
     related = others[-max(RELATED, TRIED - len(children)) :]
     return sorted([*children[-(TRIED - len(related)) :], *related], key=lambda one: one.id)
+
+
+def _heard(archive: Archive, parent: Individual) -> list[Step]:
+    """Ideas that were tried on the parent and its ancestors before the archive began, without their genomes."""
+    told = []
+    for one in archive.lineage(parent):
+        for idea in archive.ideas(one):
+            score, gain = idea.get("score"), None
+            if score is not None and one.fitness.measured:
+                gain = (one.fitness.mean - score) * -one.fitness.weights[0]
+            told.append(Step(str(idea["idea"]), gain, None, str(idea.get("status", ""))))
+    return told[-TRIED:]
 
 
 def _elites(archive: Archive, population: Sequence[Individual], parent: Individual) -> list[Elite]:
