@@ -11,10 +11,11 @@ from analysis import tables
 from analysis.steps import steps as lineage_steps
 from evolve.archive.repository import Archive
 from evolve.arena import Direction
-from evolve.confirmation import FRESH
 from evolve.estimates import Estimates
+from evolve.individual import FRESH
 from evolve.noise import Noise
 from evolve.rundir import RunDirectory
+from evolve.throughput import pace_of
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,19 @@ class Frames:
     individuals: one row an individual, indexed by `id` (order of birth).
         operator; model (None: no language model); idea; commit
         generation: 1 + the highest of its parents
-        status: "ok" where it has a score, else how its last evaluation ended, "pending" before the first
-        score, stderr: mean over its scored evaluations and the mean's standard error; runs: how many those are
+        status: "ok" where it has a score, else how its last evaluation ended, "pending" before one that counts
+        score, stderr: mean over the search's evaluations and the mean's standard error; runs: how many those are
         gain: of the score over its first parent's
         confirmed, confirmed_low, confirmed_high: mean of the fresh runs, which no selection saw, and its 95 %
-            interval; confirmed_runs: how many those are (0: none)
+            interval; confirmed_runs: how many those are (0: none). They are scored on a validation split of their
+            own: compare them with the seed genome's, not with `score`
         seconds: of a worker's time, all evaluations together
         input_tokens, output_tokens, money: spent on writing it (NaN: no language model, or an unknown price)
         elite: rank in the population, 0 the best (NaN: not in it)
         champion: whether it is on the champion's lineage of first parents
     evaluations: one row an evaluation, indexed by `evaluation` (order of arrival).
         individual
-        kind: "first"; "replicate" (in the search), "choice" (between contenders), "fresh" (confirming)
+        kind: "first"; "replicate" (in the search), "choice" (between contenders), "fresh" (confirming, see above)
         status, score, reason, replicate, seed, device, corpus, trusted
         seconds_startup, seconds_training, seconds_scoring, seconds_total
         started: Unix time; steps, tokens, parameters; peak_memory_mb: 10^6 bytes
@@ -90,7 +92,13 @@ def load(run: str | Path) -> Frames:
     """Read the run in a folder (or of that name below runs/). Raises evolve.errors.UserError where there is none."""
     directory = RunDirectory.find(str(run))
     with Archive.open(directory.archive) as archive:
-        return read(archive, directory.path.resolve().name)
+        return read(archive, name_of(directory))
+
+
+def name_of(directory: RunDirectory) -> str:
+    """What a run is called: its folder's name, or that of the clone that it is."""
+    folder = directory.archive.resolve()
+    return folder.parent.name if folder.name in ("archive.git", ".git") else folder.name.removesuffix(".git")
 
 
 def read(archive: Archive, name: str) -> Frames:
@@ -121,5 +129,5 @@ def noise_of(archive: Archive) -> Noise | None:
     """The noise of one run, as the search knew it at its end; None before the first score."""
     estimates = Estimates(Direction(archive.read_state()["direction"]), before=FRESH)
     for individual, outcome in archive.in_order():
-        estimates.take(individual.id, outcome.replicate, outcome.score)
+        estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
     return estimates.noise if estimates.measured else None

@@ -30,6 +30,7 @@ OUTCOMES = {
     "out_of_memory": ORANGE,
     "rejected": "#8f7a5a",
     "cheated": GREEN,
+    "disturbed": "#b0a43a",
     "pending": MUTED,
 }
 SCORES = LinearSegmentedColormap.from_list("scores", ["#6b6fb5", "#b0609a", "#dd6a5e", "#f2a03d"])  # worst to best

@@ -12,8 +12,8 @@ import pandas as pd
 from evolve.archive.repository import Archive
 from evolve.archive.table import COLUMNS, measured
 from evolve.arena import Direction
-from evolve.confirmation import CHOICE, FRESH, confirmation
-from evolve.individual import Individual, Outcome
+from evolve.confirmation import confirmation
+from evolve.individual import CHOICE, FRESH, Individual, Outcome
 from evolve.noise import Noise
 
 INDIVIDUALS = {  # column -> type, None: text
@@ -76,6 +76,7 @@ def individuals(
         fresh = confirmation(one, seed, noise, direction) if seed and noise else None
         origin = everyone[one.parents[0]].fitness if one.parents else None
         known = one.fitness.measured
+        ended = [outcome.status.value for outcome in one.outcomes if outcome.counts and not outcome.fresh]
         rows.append(
             {
                 "operator": one.operator,
@@ -83,7 +84,7 @@ def individuals(
                 "idea": one.idea,
                 "commit": one.commit,
                 "generation": one.generation,
-                "status": "ok" if known else one.outcomes[-1].status.value if one.outcomes else "pending",
+                "status": "ok" if known else ended[-1] if ended else "pending",
                 "score": one.fitness.mean if known else math.nan,
                 "stderr": one.fitness.stderr,
                 "runs": one.fitness.count,

@@ -130,7 +130,7 @@ def claimed_gains(frames: Frames) -> pd.DataFrame:
     """By id: the gain over the first parent's mean that the first run `claimed`, and what `later` runs say (or NaN)."""
     runs = frames.evaluations[frames.evaluations["score"].notna()]
     first = runs[runs["kind"] == "first"].groupby("individual")["score"].first()
-    later = runs[runs["kind"] != "first"].groupby("individual")["score"].mean()
+    later = runs[runs["kind"].isin(("replicate", "choice"))].groupby("individual")["score"].mean()
     edges = frames.edges[frames.edges["rank"] == 0].set_index("child")["parent"]
     origin = edges.map(frames.individuals["score"])
     claims = pd.DataFrame({"claimed": frames.sign * (first - origin), "later": frames.sign * (later - origin)})

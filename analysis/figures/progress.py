@@ -17,17 +17,20 @@ MANY = 1500  # marks, from which on a figure holds them as a picture
 def progress(frames: Frames, axes: Axes) -> None:
     """Every evaluation in order of arrival, the best mean so far, and what fresh runs confirmed with 95 % intervals.
 
+    Fresh runs are scored on a validation split of their own, so their means compare with each other alone.
+
     The score axis spans from the best to a little beyond the seed genome; what is worse, and every run that gave
     no score, is a tick at the edge of the worse, coloured by its outcome.
     """
-    table = frames.evaluations
+    table = frames.evaluations[frames.evaluations["kind"] != "fresh"]
     scored = table["score"].notna()
     if not scored.any():
         note(axes, "No evaluation has a score yet.")
         return
     better = frames.sign * table["score"]
     best = running_best(frames)
-    seed, top = float(better[scored].iloc[0]), float(max(better[scored].max(), best.max()))
+    known = frames.sign * frames.individuals["confirmed"]
+    seed, top = float(better[scored].iloc[0]), float(max(better[scored].max(), best.max(), known.fillna(-np.inf).max()))
     floor = seed - 0.35 * max(top - seed, 4 * frames.noise)
     inside = scored & (better >= floor)
     first = table["kind"] == "first"
@@ -55,7 +58,7 @@ def progress(frames: Frames, axes: Axes) -> None:
     axes.set_xlabel("evaluation")
     axes.set_ylabel(f"{frames.metric} ({'lower' if frames.minimise else 'higher'} is better)")
     legend(axes, 3)
-    axes.set_xlim(-0.01 * len(table) - 0.5, 1.1 * len(table))
+    axes.set_xlim(-0.01 * len(frames.evaluations) - 0.5, 1.1 * len(frames.evaluations))
 
 
 def running_best(frames: Frames) -> pd.Series[float]:
@@ -63,7 +66,7 @@ def running_best(frames: Frames) -> pd.Series[float]:
 
     A mean moves with every further run, so the line may fall back.
     """
-    rows = frames.evaluations[frames.evaluations["kind"].isin(("first", "replicate"))]
+    rows = frames.evaluations[frames.evaluations["kind"] != "fresh"]
     sums: dict[int, tuple[float, int]] = {}
     means: dict[int, float] = {}
     best, line = -np.inf, {}

@@ -36,7 +36,8 @@ NOT_A_FIGURE = ("lineage",)  # the page has it as a graph
 def write(run: str, file: str | None = None) -> str:
     """Write the report of a run; returns what was written, in words. Raises UserError."""
     directory = RunDirectory.find(run)
-    path = Path(file) if file else directory.path / "report.html"
+    beside = directory.path if directory.path == directory.archive.parent else Path()  # not into a clone
+    path = Path(file) if file else beside / "report.html"
     with Archive.open(directory.archive) as archive:
         text = build(archive, directory, live=False)
         count = len(archive.individuals)
@@ -49,7 +50,7 @@ def write(run: str, file: str | None = None) -> str:
 
 def build(archive: Archive, directory: RunDirectory, *, live: bool) -> str:
     """The page of an open archive. A `live` one asks the server that it came from for a later one, again and again."""
-    name = directory.path.resolve().name
+    name = reading.name_of(directory)
     frames = reading.read(archive, name)
     champion = archive.champion()
     patch = details.patch(archive, champion) if champion and champion.parents else ""

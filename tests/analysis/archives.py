@@ -8,8 +8,7 @@ import random
 from pathlib import Path
 
 from evolve.archive.repository import Archive
-from evolve.confirmation import FRESH
-from evolve.individual import Individual, Offspring, Outcome, Status
+from evolve.individual import FRESH, Individual, Offspring, Outcome, Status
 from evolve.variation.catalogue import Value, constants, mutate_constants, substitute
 from tests.stub import TOY
 

@@ -63,7 +63,7 @@ def test_the_best_mean_so_far(frames: Frames) -> None:
     best = running_best(frames)
     means: dict[int, list[float]] = {}
     for number, row in frames.evaluations.iterrows():
-        if row["kind"] not in ("first", "replicate"):
+        if row["kind"] == "fresh":
             assert number not in best.index
             continue
         if not math.isnan(row["score"]):
@@ -93,7 +93,7 @@ def test_claims_are_of_first_runs_and_later_ones_apart(frames: Frames) -> None:
     claims = claimed_gains(frames)
     runs = frames.evaluations
     for child, claim in claims.iterrows():
-        own = runs[(runs["individual"] == child) & runs["score"].notna()]
+        own = runs[(runs["individual"] == child) & runs["score"].notna() & (runs["kind"] != "fresh")]
         parent = frames.edges.loc[(frames.edges["child"] == child) & (frames.edges["rank"] == 0), "parent"].iloc[0]
         origin = frames.individuals.at[parent, "score"]
         assert claim["claimed"] == pytest.approx(origin - own["score"].iloc[0])

@@ -11,9 +11,8 @@ import pytest
 
 from analysis import Frames, load
 from evolve.archive.repository import Archive
-from evolve.confirmation import CHOICE, FRESH
 from evolve.errors import UserError
-from evolve.individual import Offspring, Outcome, Status
+from evolve.individual import CHOICE, FRESH, Offspring, Outcome, Status
 from tests.analysis.archives import STATE
 from tests.stub import evolve
 
@@ -67,10 +66,10 @@ def test_individuals(golden: Frames) -> None:
     assert table["model"].tolist() == [None, None, None, "m", None, None]
     assert table["generation"].tolist() == [0, 1, 1, 2, 3, 4]
     assert table["status"].tolist() == ["ok", "ok", "crashed", "ok", "ok", "pending"]
-    np.testing.assert_allclose(table["score"], [2.075, 1.8, math.nan, 1.7, 1.625, math.nan])
-    np.testing.assert_allclose(table["gain"], [math.nan, 0.275, math.nan, 0.1, 0.075, math.nan])
-    assert table["runs"].tolist() == [4, 1, 0, 1, 4, 0]
-    spread = np.std([2.0, 2.1, 2.05, 2.15], ddof=1) / 2
+    np.testing.assert_allclose(table["score"], [2.05, 1.8, math.nan, 1.7, 1.55, math.nan])
+    np.testing.assert_allclose(table["gain"], [math.nan, 0.25, math.nan, 0.1, 0.15, math.nan])
+    assert table["runs"].tolist() == [2, 1, 0, 1, 2, 0]
+    spread = np.std([2.0, 2.1], ddof=1) / np.sqrt(2)
     np.testing.assert_allclose(table["stderr"].iloc[:2], [spread, math.nan])
     np.testing.assert_allclose(table["confirmed"], [2.1, math.nan, math.nan, math.nan, 1.7, math.nan])
     assert table["confirmed_runs"].tolist() == [2, 0, 0, 0, 2, 0]
@@ -110,8 +109,8 @@ def test_what_holds_for_the_whole_search(golden: Frames) -> None:
     assert golden.time_box == 5.0 and golden.sign == -1.0
     assert 0.02 < golden.noise < 0.1  # of one run: 2.0 and 2.1, 1.6 and 1.5, and a weak prior
     assert golden.steps.index.tolist() == [1, 3, 4]
-    np.testing.assert_allclose(golden.steps["claimed"], [0.275, 0.1, 0.075])
-    half = 1.96 * golden.noise * np.sqrt([1 / 4 + 1, 1 + 1, 1 + 1 / 4])
+    np.testing.assert_allclose(golden.steps["claimed"], [0.25, 0.1, 0.15])
+    half = 1.96 * golden.noise * np.sqrt([1 / 2 + 1, 1 + 1, 1 + 1 / 2])
     np.testing.assert_allclose(golden.steps["claimed_high"] - golden.steps["claimed"], half)
     assert golden.steps["gain"].isna().all() and (golden.steps["verdict"] == "").all()
 
