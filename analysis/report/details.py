@@ -30,11 +30,13 @@ _SHOWN = (
     "trusted",
 )
 
+_TRIED = ("idea", "status", "score")  # before an import, without a genome
+
 
 def packed(archive: Archive, kind_of: Mapping[int, str]) -> str:
     """The details of all individuals as base64 of gzipped JSON.
 
-    {"paragraphs": [text], "individuals": {id: {"diff", "evaluations", "exchanges"}}}. A prompt is a list of
+    {"paragraphs": [text], "individuals": {id: {"diff", "evaluations", "exchanges", "ideas"}}}. A prompt is a list of
     indices into `paragraphs`: prompts repeat the script and each other, and so each paragraph is there once.
     `kind_of` tells what an evaluation was for, by its place in order of arrival.
     """
@@ -42,7 +44,8 @@ def packed(archive: Archive, kind_of: Mapping[int, str]) -> str:
     individuals: dict[int, dict[str, Any]] = {}
     texts = diffs(archive)
     for one in archive.individuals.values():
-        individuals[one.id] = {"diff": texts.get(one.id, ""), "evaluations": [], "exchanges": []}
+        ideas = [{name: line.get(name) for name in _TRIED} for line in archive.ideas(one)]
+        individuals[one.id] = {"diff": texts.get(one.id, ""), "evaluations": [], "exchanges": [], "ideas": ideas}
     for number, (one, outcome) in enumerate(archive.in_order()):
         values = measured(outcome)
         figures = {name: values[name] for name in _SHOWN if values[name] not in (None, "")}

@@ -14,7 +14,7 @@ class Details {
     if (!own) parts.push(element("p", {}, "Unpacking…"));
     else {
       if (row.parents.length) parts.push(element("h3", {}, `Changed on #${row.parents[0]}`), diffView(own.diff));
-      parts.push(...this.runs(own, row, index), ...this.curves(row, own, details), ...this.exchanges(own, details));
+      parts.push(...this.runs(own, row, index), ...this.curves(row, own, details), ...this.exchanges(own, details), ...this.ideas(own));
     }
     this.root.replaceChildren(...parts.filter(Boolean));
     this.root.scrollTop = 0;
@@ -106,6 +106,13 @@ class Details {
       parts.push(block);
     }
     return parts;
+  }
+
+  ideas(own) {
+    if (!own.ideas.length) return [];
+    const told = ({ idea, status, score }) => [idea, status, score].filter((part) => part !== null && part !== "").join(", ");
+    const list = element("ul", {}, ...own.ideas.map((tried) => element("li", {}, told(tried))));
+    return [element("h3", {}, "Tried on it before this archive began"), list];
   }
 
   exchange(block, exchange, details) {
