@@ -1,4 +1,4 @@
-"""A prepared corpus on disk: tokens of both parts, the tokenizer, and what is known of them."""
+"""A prepared corpus on disk: tokens of all parts, the tokenizer, and what is known of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,19 @@ from gpt.errors import UserError
 
 META = "meta.json"
 TRAIN = "train.bin"
-VALIDATION = "val.bin"
+VALIDATION = "validation"  # a folder of its own, so that it can be hidden whole
 TOKEN_BYTES = "token_bytes.bin"
 TOKENIZER = "tokenizer.json"
 SMALLEST_VOCABULARY = 257  # every byte, and the token that begins a document: any text can be encoded
 LARGEST_VOCABULARY = 65536  # what uint16 can hold
+# Search decisions see only the first, figures of confirmed champions come from the second, and the third is
+# looked at once, at the end.
+SPLITS = ("search", "confirm", "locked")
+
+
+def part_file(part: str) -> str:
+    """Where in the folder the tokens of the training part or of a validation split are."""
+    return f"{VALIDATION}/{part}.bin" if part in SPLITS else TRAIN
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,9 @@ class Meta:
     fingerprint: str  # of the tokens and the tokenizer
     vocab_size: int
     train_tokens: int
-    val_tokens: int
     train_bytes: int
-    val_bytes: int
+    validation_tokens: dict[str, int]  # by split
+    validation_bytes: dict[str, int]
 
 
 class Prepared:
@@ -42,14 +51,13 @@ class Prepared:
         self.folder = folder
         try:
             self.meta = Meta(**json.loads((folder / META).read_text(encoding="utf-8")))
-            tokens = {TRAIN: self.meta.train_tokens, VALIDATION: self.meta.val_tokens}
-            whole = all((folder / name).stat().st_size == 2 * count for name, count in tokens.items())
+            whole = (folder / TRAIN).stat().st_size == 2 * self.meta.train_tokens
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"'{folder}' holds no prepared corpus ({error}). Make one with `python -m gpt.prepare`."
             ) from error
         if not whole:
-            raise UserError(f"The prepared corpus in '{folder}' is damaged. Delete that folder and prepare it again.")
+            raise UserError(_damaged(folder))
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -60,16 +68,30 @@ class Prepared:
         """Tokens to train on, shape (train_tokens,), mapped and not read."""
         return np.memmap(self.folder / TRAIN, dtype="<u2", mode="r")
 
-    @cached_property
-    def validation(self) -> NDArray[np.uint16]:
-        """Tokens to score on, shape (val_tokens,), mapped and not read."""
-        return np.memmap(self.folder / VALIDATION, dtype="<u2", mode="r")
+    def validation(self, split: str) -> NDArray[np.uint16]:
+        """Tokens of one of the SPLITS to score on, shape (validation_tokens[split],), mapped and not read.
+
+        They are looked for only here: whoever trains need not be able to see them. Raises UserError where
+        they are absent or damaged.
+        """
+        file = self.folder / part_file(split)
+        try:
+            whole = file.stat().st_size == 2 * self.meta.validation_tokens[split]
+        except OSError as error:
+            raise UserError(f"The validation tokens {file} cannot be read: {error.strerror}.") from error
+        if not whole:
+            raise UserError(_damaged(self.folder))
+        return np.memmap(file, dtype="<u2", mode="r")
 
     @cached_property
     def token_bytes(self) -> NDArray[np.uint16]:
         """UTF-8 bytes of every token, shape (vocab_size,); 0 for special tokens."""
         return np.fromfile(self.folder / TOKEN_BYTES, dtype="<u2")
 
-    def summary(self) -> dict[str, str | int]:
+    def summary(self) -> dict[str, Any]:
         """What `python -m gpt.prepare` prints as its last line."""
         return asdict(self.meta) | {"data": str(self.folder)}
+
+
+def _damaged(folder: Path) -> str:
+    return f"The prepared corpus in '{folder}' is damaged. Delete that folder and prepare it again."

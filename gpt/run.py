@@ -44,6 +44,7 @@ class Run:
         self.sequence_length = harness.sequence_length
         self.vocab_size = corpus.meta.vocab_size
         self._corpus = corpus
+        self._splits = harness.splits
         self._clock = Clock(harness.box)
         self._report = Report(harness.report_fd)
         self._started_at = time.monotonic()
@@ -119,7 +120,9 @@ class Run:
             print(f"step {self._steps:>6}  {progress:>4.0%} of {self.box:g} s  loss {value:.4f}", flush=True)
 
     def finish(self, model: nn.Module) -> None:
-        """Stop the clock, score the model and print the summary. Ends the process (3) on a broken contract.
+        """Stop the clock, score the model on the run's splits and print the summary.
+
+        Ends the process on a broken contract (3), and where the validation tokens cannot be read (2).
 
         Raises RuntimeError when called twice or before any batch, FloatingPointError where the model's
         logits are not finite.
@@ -131,25 +134,28 @@ class Run:
         seconds = self._clock.elapsed
         self._report.send("close", training_seconds=seconds, steps=self._steps, tokens=self._tokens)
         opened = time.monotonic()
-        rows = validation_rows(self._corpus.validation, self.sequence_length, VALIDATION_TOKENS)
-        token_bytes = torch.from_numpy(self._corpus.token_bytes.astype(np.int64))
         try:
-            score = bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed)
+            scores = {split: self._score(model, split) for split in self._splits}
         except ContractError as violation:
             self._end_violated(violation)
+        except UserError as error:
+            print(error, file=sys.stderr, flush=True)
+            sys.exit(2)
+        first, *further = self._splits
         parameters = sum(parameter.numel() for parameter in model.parameters())
         constants = summary.constants(sys.modules["__main__"])
         memory = summary.peak_memory_mb(self.device)
         self._report.send(
             "result",
-            val_bpb=score,
+            val_bpb=scores[first],
+            **{f"{split}_bpb": scores[split] for split in further},
             scoring_seconds=time.monotonic() - opened,
             parameters=parameters,
             peak_memory_mb=memory,
             constants=constants,
         )
         figures = summary.Summary(
-            val_bpb=score,
+            val_bpb=scores[first],
             training_seconds=seconds,
             total_seconds=time.monotonic() - self._started_at,
             peak_memory_mb=memory,
@@ -160,6 +166,11 @@ class Run:
             depth=constants.get("DEPTH"),
         )
         print(figures, flush=True)
+
+    def _score(self, model: nn.Module, split: str) -> float:
+        rows = validation_rows(self._corpus.validation(split), self.sequence_length, VALIDATION_TOKENS)
+        token_bytes = torch.from_numpy(self._corpus.token_bytes.astype(np.int64))
+        return bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed)
 
     def _end_violated(self, violation: ContractError) -> NoReturn:
         self._report.send("violation", reason=str(violation))

@@ -39,7 +39,7 @@ def outcome(trial: Trial, ending: Ending) -> Outcome:
     measured = _printed(trial, ending) if trial.score == "printed" else _reported(trial, ending)
     failure = _failure(trial, ending, measured["score"])
     if failure is not None:
-        measured["score"] = None
+        measured["score"] = measured["locked"] = None
     status, reason = failure or (Status.OK, "")
     return Outcome(
         status=status,
@@ -126,6 +126,7 @@ def _reported(trial: Trial, ending: Ending) -> dict[str, Any]:
         seconds["scoring"] = ending.ended - report.closed
     return {
         "score": report.score,
+        "locked": report.locked,
         "seconds": seconds | {"total": ending.ended - ending.started},
         "steps": report.steps,
         "tokens": report.tokens,

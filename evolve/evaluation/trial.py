@@ -53,6 +53,7 @@ class Trial:
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
     sandbox: str = "none"  # a `Mode` that works on this machine: see evolve.sandbox.probe
     readable: tuple[str, ...] = ()  # what the genome sees beside the system, Python and its scratch folder
     hidden: tuple[str, ...] = ()  # what it must not see, though it lies under something that it sees
