@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -33,6 +34,8 @@ from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
+from evolve.sandbox.confinement import AUTO, Mode
+from evolve.sandbox.probe import WARNING, choose, describe
 from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
@@ -50,6 +53,7 @@ class Data:
     name: str
     fingerprint: str
     folder: str
+    hidden: tuple[str, ...] = ()  # files below the folder that the harness hands over itself, when it is time
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -65,6 +69,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    choose(settings.sandbox)  # the same
     try:
         with EngineLock(directory):
             slots = local_slots(settings.workers, arena.cores)
@@ -103,7 +108,7 @@ def _search(
     operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
-    make_trial = TrialMaker(arena, data, directory)
+    make_trial = TrialMaker(arena, data, directory, choose(settings.sandbox))
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
     own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
@@ -121,7 +126,7 @@ def _search(
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
     )
     archive.write_state({**state, "pop": pop})
-    _introduce(console, arena, data, directory, evolution, slots, desk)
+    _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
     if agent:
         limit = duration(settings.agent_time)
         console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
@@ -194,7 +199,7 @@ def prepare(arena: Arena) -> Data:
     if done.returncode != 0:
         raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
     last = json.loads(done.stdout.strip().splitlines()[-1])
-    return Data(last["corpus"], last["fingerprint"], last["data"])
+    return Data(last["corpus"], last["fingerprint"], last["data"], tuple(last.get("parts", {}).values()))
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
@@ -264,6 +269,7 @@ class TrialMaker:
     arena: Arena
     data: Data
     directory: RunDirectory
+    sandbox: Mode = field(default_factory=lambda: choose(os.environ.get("EVOLVE_SANDBOX") or AUTO))
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
         return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
@@ -289,9 +295,14 @@ class TrialMaker:
             grace=arena.grace,
             scoring=arena.scoring,
             memory_mb=arena.memory_mb,
+            scratch_mb=arena.scratch_mb,
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
+            sandbox=self.sandbox,
+            readable=(*arena.readable, *([self.data.folder] if self.data.folder else [])),
+            # A run may lie below something that is readable, as the user's own modules are.
+            hidden=(str(self.directory.path.resolve()), *self.data.hidden),
             splits=FRESH_SPLITS if replicate >= FRESH else SEARCH_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
         )
@@ -305,6 +316,7 @@ def _introduce(
     evolution: Evolution,
     slots: list[Slot],
     desk: Desk | None,
+    sandbox: Mode,
 ) -> None:
     cores = len(slots[0].cores)
     own = any(isinstance(source, Operators) for source in evolution.sources)
@@ -317,12 +329,15 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
+        "sandbox": describe(sandbox),
         "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
+    if sandbox is Mode.NONE:
+        console.print(f"{'warning':<10} {WARNING}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != processor():
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
