@@ -1,4 +1,4 @@
-"""What the hostile genomes without torch import: the report of an honest run, and the word for an attack that worked."""
+"""What hostile genomes without torch import: the report of an honest run, and the word for an attack that worked."""
 
 import json
 import os
