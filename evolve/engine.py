@@ -134,6 +134,15 @@ class Evolution:
         return self.pop * self.gens
 
     @property
+    def standing(self) -> str:
+        """How far it is, in words."""
+        text = f"births {self.births}/{self.births_planned}, generation {self.births // self.pop}/{self.gens}"
+        if self.best is not None and self.seed_individual.fitness.measured:
+            best, seed = self.best.fitness.mean, self.seed_individual.fitness.mean
+            text += f"; best {best:.4f} (#{self.best.id}), seed genome {seed:.4f}"
+        return text
+
+    @property
     def evaluations_left(self) -> int:
         """How many evaluations are still to be finished within the plan; replicates to come are no part of it."""
         unborn = max(0, self.births_planned - self.births)
@@ -290,6 +299,38 @@ class Evolution:
         return None
 
 
+class Work(Protocol):
+    """What `search` sees to its end: an Evolution, or a plain list of evaluations."""
+
+    toolbox: base.Toolbox
+    racing: Race | None
+
+    @property
+    def archive(self) -> Archive: ...
+
+    @property
+    def best(self) -> Individual | None: ...
+
+    @property
+    def standing(self) -> str: ...
+
+    @property
+    def stuck(self) -> bool: ...
+
+    @property
+    def evaluations_left(self) -> int: ...
+
+    def ask(self) -> Trial | None: ...
+
+    def tell(self, outcome: Outcome) -> Individual: ...
+
+    def forget(self, trial: Trial) -> None: ...
+
+    def race(self, trial: Trial, curve: Curve) -> str | None: ...
+
+    def prepare(self) -> None: ...
+
+
 class Monitor(Protocol):
     """What watches a search: the live screen, the plain lines, or nothing."""
 
@@ -311,7 +352,7 @@ class Stop(Protocol):
     def now(self) -> bool: ...
 
 
-def search(evolution: Evolution, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
+def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
     """Keep `workers` trials running until the plan is done or the user stops it.
 
     Every outcome is told before the next trial is asked for, in birth order where several are ready at

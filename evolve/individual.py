@@ -15,6 +15,8 @@ from evolve.arena import Direction
 
 CHOICE = 1000  # replicates numbered from here on tell the contenders for the championship apart
 FRESH = 2000  # and from here on measure the champion: on another validation split, and no selection sees them
+STUDY = 3000  # and from here on belong to operations on a lineage: fresh ones, and the search sees none of them
+DERIVED = 10**9  # ids from here on are genomes that such an operation made; no births of the search
 
 
 class Status(enum.StrEnum):
@@ -73,6 +75,11 @@ class Outcome:
     def to_record(self) -> dict[str, Any]:
         """The outcome as JSON-ready values; `from_record` is its inverse."""
         return asdict(self)
+
+    @property
+    def study(self) -> bool:
+        """Whether it belongs to an operation on a lineage, and not to the search."""
+        return self.replicate >= STUDY
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Outcome:
@@ -148,6 +155,7 @@ class Offspring:
     model: str | None = None  # the LLM that wrote it
     cost: dict[str, float] = field(default_factory=dict)  # tokens and money spent on writing it
     body: str = ""  # what else a reader of the commit should know
+    derivation: dict[str, Any] = field(default_factory=dict)  # how an operation on a lineage made it
 
 
 class Individual:
@@ -166,6 +174,7 @@ class Individual:
         fitness: Fitness,
         model: str | None = None,
         cost: dict[str, float] | None = None,
+        derivation: dict[str, Any] | None = None,
     ) -> None:
         self.id = id
         self.parents = parents
@@ -175,9 +184,27 @@ class Individual:
         self.commit = commit
         self.model = model
         self.cost = cost or {}
+        self.derivation = derivation or {}
         self.fitness = fitness
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[Outcome] = []  # of the search and its confirmation
+        self.studies: list[Outcome] = []  # of operations on a lineage
         self._read_genome = read_genome
+
+    @property
+    def derived(self) -> bool:
+        """Whether an operation on a lineage made it, and not the search."""
+        return self.id >= DERIVED
+
+    @property
+    def name(self) -> str:
+        """What a user calls it: '#12', or 'd3' for one that an operation on a lineage made."""
+        return f"d{self.id - DERIVED}" if self.derived else f"#{self.id}"
+
+    @property
+    def time_box(self) -> float | None:
+        """Seconds that it trains for, where that is not the box of the search."""
+        box = self.derivation.get("time_box")
+        return None if box is None else float(box)
 
     @property
     def genome(self) -> str:
@@ -201,9 +228,12 @@ class Individual:
 
     def add(self, outcome: Outcome) -> None:
         """Take one more outcome; the estimate is of those of the search."""
+        if outcome.study:
+            self.studies.append(outcome)
+            return
         self.outcomes.append(outcome)
         if not outcome.fresh:
             self.fitness = type(self.fitness)(self.scores)
 
     def __repr__(self) -> str:
-        return f"Individual({self.id}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"
+        return f"Individual({self.name}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
-from evolve.individual import FRESH, Individual, Offspring
+from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
@@ -42,7 +43,7 @@ from evolve.summary import champion_lines, continue_command, duration, lineage_l
 from evolve.variation.merge_driver import install
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
-SEARCH_SPLITS, FRESH_SPLITS = ("search",), ("confirm", "locked")  # of the validation tokens
+SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -70,15 +71,21 @@ def run(settings: Settings, arguments: list[str]) -> int:
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
     choose(settings.sandbox)  # the same
+    with explained_faults(directory), EngineLock(directory):
+        slots = local_slots(settings.workers, arena.cores)
+        if directory.archive.exists():
+            with Archive.open(directory.archive) as existing:
+                arena = _check_same(existing.read_state(), arena, settings, directory)
+        data = prepare(arena)
+        with _open(directory, arena, data, settings) as archive:
+            return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+
+
+@contextlib.contextmanager
+def explained_faults(directory: RunDirectory) -> Iterator[None]:
+    """Raises UserError, with what to do, for a disk that cannot be written and for a fault of the harness."""
     try:
-        with EngineLock(directory):
-            slots = local_slots(settings.workers, arena.cores)
-            if directory.archive.exists():
-                with Archive.open(directory.archive) as existing:
-                    arena = _check_same(existing.read_state(), arena, settings, directory)
-            data = prepare(arena)
-            with _open(directory, arena, data, settings) as archive:
-                return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+        yield
     except OSError as error:
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
@@ -203,8 +210,8 @@ def prepare(arena: Arena) -> Data:
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
-    """Raises UserError where a run's corpus is not the one that was prepared now."""
-    if corpus != data.fingerprint:
+    """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
+    if corpus and corpus != data.fingerprint:
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -239,6 +246,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
             {
                 "arena": arena.name,
                 "arena_folder": str(arena.folder.resolve()),
+                "arena_toml": arena.text,
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
@@ -272,7 +280,8 @@ class TrialMaker:
     sandbox: Mode = field(default_factory=lambda: choose(os.environ.get("EVOLVE_SANDBOX") or AUTO))
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
-        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        return trial if individual.time_box is None else replace(trial, time_box=individual.time_box)
 
     def dry(self, genome: str, number: int) -> Trial:
         """A trial of a genome that is not archived, whose outcome is of no individual."""
@@ -303,7 +312,7 @@ class TrialMaker:
             readable=(*arena.readable, *([self.data.folder] if self.data.folder else [])),
             # A run may lie below something that is readable, as the user's own modules are.
             hidden=(str(self.directory.path.resolve()), *self.data.hidden),
-            splits=FRESH_SPLITS if replicate >= FRESH else SEARCH_SPLITS,
+            splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
         )
 
