@@ -48,6 +48,7 @@ class Arena:
     # What the names contain that bend the learning curve: a run whose edit touches one is not raced before 70 %.
     schedule: tuple[str, ...] = ("WARMUP", "WARMDOWN", "COOLDOWN", "FINAL_LR", "WEIGHT_DECAY", "BATCH", "progress")
     environment: dict[str, str] = field(default_factory=dict)
+    compile_cache: bool = False  # share what the seed genome compiles with all runs
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
 

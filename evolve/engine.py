@@ -17,6 +17,7 @@ from evolve.archive.repository import Archive
 from evolve.arena import Direction
 from evolve.breeding import Operators, Source
 from evolve.confirmation import Pair, confirmed, outstanding
+from evolve.disturbance import Disturbance
 from evolve.estimates import Estimates
 from evolve.evaluation import heartbeat
 from evolve.evaluation.racing import Curve
@@ -27,6 +28,7 @@ from evolve.race import Race
 REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
 SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
 SEED_MOST = 6  # replicates of the seed genome, however much they disagree
+RERUNS = 2  # of an evaluation that was disturbed, in one session
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
 
 
@@ -89,8 +91,10 @@ class Evolution:
         self.racing = racing
         self._running: set[Pair] = set()
         self.evaluations = 0
+        self._void = 0  # of them, disturbed
         self._evaluated: set[int] = set()
         self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
+        self._disturbance = Disturbance()
         self.searched = Estimates(self.direction, before=CHOICE)
         self.estimates = Estimates(self.direction, before=FRESH)
         self._fresh: dict[int, Individual] = {}  # those with a run that only confirms
@@ -172,9 +176,10 @@ class Evolution:
             return None
         return self.racing.judge(individual, curve, self.cut)
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome, then let selection see it."""
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome, then let selection see it; returns its individual, and it as it was archived."""
         individual = self.archive.individuals[outcome.individual]
+        outcome = self._disturbance.judge(outcome)
         if individual.parents and outcome.replicate == 0 and outcome.score is not None:
             sign = 1.0 if self.direction is Direction.MIN else -1.0
             entered = sign * outcome.score < sign * self.cut
@@ -184,9 +189,17 @@ class Evolution:
         self._running.discard((outcome.individual, outcome.replicate))
         self._take(individual, outcome)
         self._reselect()
-        for source in self.sources:
-            source.told(individual, outcome)
-        return individual
+        if outcome.counts:
+            for source in self.sources:
+                source.told(individual, outcome)
+        elif self._disturbed(individual, outcome.replicate) <= RERUNS:
+            self._waiting.appendleft((individual.id, outcome.replicate))
+        return individual, outcome
+
+    @staticmethod
+    def _disturbed(individual: Individual, replicate: int) -> int:
+        """How many times this evaluation was disturbed."""
+        return sum(not one.counts and one.replicate == replicate for one in individual.outcomes)
 
     def prepare(self) -> None:
         """Let the sources work ahead while trials run."""
@@ -206,7 +219,7 @@ class Evolution:
     def _unfinished(self, seed_replicates: int) -> Iterator[Pair]:
         """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
         seed = self.seed_individual
-        done = {outcome.replicate for outcome in seed.outcomes}
+        done = seed.done
         if seed.searched and not seed.fitness.measured:
             seed_replicates = max(done) + 2  # it failed whenever it ran: nothing can start before it is mended
         for replicate in range(seed_replicates):
@@ -237,7 +250,7 @@ class Evolution:
         if disagree and self._running_replicates(seed.id) == 0:
             return seed.id, self._next_replicate(seed)
         under_way = sum(replicate > 0 and id != seed.id for id, replicate in self._running)
-        allowed = self._replicate_share * (self.evaluations + len(self._running) + 1)
+        allowed = self._replicate_share * (self.evaluations - self._void + len(self._running) + 1)
         if self.replicates + under_way + 1 > allowed or len(self.population) < self.pop:
             return None
         for candidate in self.estimates.candidates(self.pop, self._children):
@@ -249,7 +262,7 @@ class Evolution:
         return sum(one == id for one, _ in self._running)
 
     def _next_replicate(self, individual: Individual) -> int:
-        done = {outcome.replicate for outcome in individual.outcomes}
+        done = individual.done
         return next(k for k in range(CHOICE) if k not in done)
 
     def _unconfirmed(self) -> list[Pair]:
@@ -260,8 +273,11 @@ class Evolution:
 
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
-        self._evaluated.add(individual.id)
-        self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
+        self._disturbance.take(outcome)
+        self._void += not outcome.counts
+        if outcome.counts:
+            self._evaluated.add(individual.id)
+            self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
         if outcome.fresh:
             self._fresh[individual.id] = individual
         if self.racing is not None:
@@ -322,7 +338,7 @@ class Work(Protocol):
 
     def ask(self) -> Trial | None: ...
 
-    def tell(self, outcome: Outcome) -> Individual: ...
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]: ...
 
     def forget(self, trial: Trial) -> None: ...
 
@@ -394,7 +410,7 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
                     replicate=trial.replicate,
                     seed=trial.seed,
                 )
-            monitor.told(evolution.tell(outcome), outcome)
+            monitor.told(*evolution.tell(outcome))
         for trial in running.values():
             beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
             if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:

@@ -6,7 +6,7 @@ import enum
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from deap import base
@@ -29,6 +29,7 @@ class Status(enum.StrEnum):
     RACED = "raced"  # stopped early because it was clearly losing
     REJECTED = "rejected"  # never ran
     CHEATED = "cheated"  # broke the genome's contract
+    DISTURBED = "disturbed"  # others used its GPU, or that was slower than usual: run again, and no word on the genome
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Outcome:
     parameters: int | None = None
     peak_memory_mb: float | None = None
     device: str = ""
+    clock_mhz: float | None = None  # median clock of the GPU's processors in the box
     corpus: str = ""  # fingerprint of the data it trained on
     trusted: bool = True  # False: the script printed its own score
     started: float = 0.0  # Unix time
@@ -66,6 +68,16 @@ class Outcome:
         finite = self.score is not None and math.isfinite(self.score)
         if finite != (self.status is Status.OK) or (self.score is not None and not finite):
             raise ValueError(f"status {self.status} does not go with score {self.score}")
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything of the genome; else the same replicate is run again."""
+        return self.status is not Status.DISTURBED
+
+    def disturbed(self, reason: str) -> Outcome:
+        """This outcome as one that does not count, its score in the reason alone."""
+        scored = "" if self.score is None else f"; it scored {self.score:.6f}"
+        return replace(self, status=Status.DISTURBED, score=None, locked=None, reason=f"{reason}{scored}")
 
     @property
     def fresh(self) -> bool:
@@ -224,7 +236,12 @@ class Individual:
     @property
     def searched(self) -> bool:
         """Whether the search has an outcome of it; fresh runs are none."""
-        return any(not one.fresh for one in self.outcomes)
+        return any(one.counts and not one.fresh for one in self.outcomes)
+
+    @property
+    def done(self) -> set[int]:
+        """The replicates that need not be run any more."""
+        return {one.replicate for one in self.outcomes if one.counts}
 
     def add(self, outcome: Outcome) -> None:
         """Take one more outcome; the estimate is of those of the search."""
@@ -232,7 +249,7 @@ class Individual:
             self.studies.append(outcome)
             return
         self.outcomes.append(outcome)
-        if not outcome.fresh:
+        if outcome.counts and not outcome.fresh:
             self.fitness = type(self.fitness)(self.scores)
 
     def __repr__(self) -> str:

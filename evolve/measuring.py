@@ -16,7 +16,7 @@ from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.confirmation import Pair
 from evolve.engine import search
-from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
+from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.worker import run_trial
@@ -69,12 +69,12 @@ class Runs:
         individual, replicate = pair
         return self._make_trial(self.archive.everyone[individual], replicate)
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome."""
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome; returns its individual, too."""
         individual = self.archive.everyone[outcome.individual]
         self.archive.record(individual, outcome)
         self._running.discard((outcome.individual, outcome.replicate))
-        return individual
+        return individual, outcome
 
     def forget(self, trial: Trial) -> None:
         """A trial was cancelled: it is to be run again."""
@@ -125,7 +125,7 @@ class Workplace:
             data = prepare(found)
             require_corpus(state["corpus"], data, directory)
             shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
-            slots = local_slots(workers, found.cores)
+            slots = slots_on(found.device, workers, found.cores)
             yield cls(archive, found, data, directory, slots, console or Console(highlight=False))
 
     def measure(self, pairs: Sequence[Pair]) -> bool:

@@ -14,13 +14,15 @@ class RunDirectory:
     """`DIR/archive.git` is the run; everything else in DIR may be deleted when no engine is running.
 
     A clone of an archive is a run, too: what else it needs is kept in `evolve` inside the repository's own folder.
-    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer.
+    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer, in `compiled`
+    what the seed genome has compiled, of which every trial gets a copy.
     """
 
     def __init__(self, path: Path, archive: Path | None = None) -> None:
         self.path = path
         self.archive = archive or path / "archive.git"
         self.trials = path / "trials"
+        self.compiled = path / "compiled"
         self.tickets = path / "tickets"
         self.inbox = path / "inbox"
 

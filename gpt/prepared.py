@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ def part_file(part: str) -> str:
 
 @dataclass(frozen=True)
 class Meta:
-    """What `meta.json` says. Bytes are those of the text, as UTF-8."""
+    """What `meta.json` says. Bytes are those of the tokens' text, as UTF-8."""
 
     corpus: str
     fingerprint: str  # of the tokens and the tokenizer
@@ -41,6 +42,7 @@ class Meta:
     train_bytes: int
     validation_tokens: dict[str, int]  # by split
     validation_bytes: dict[str, int]
+    row: int = 0  # tokens of a row where documents are packed into rows; 0: the documents follow each other
 
 
 class Prepared:
@@ -65,7 +67,10 @@ class Prepared:
 
     @cached_property
     def train(self) -> NDArray[np.uint16]:
-        """Tokens to train on, shape (train_tokens,), mapped and not read."""
+        """Tokens to train on, shape (train_tokens,), mapped; the system is asked to read them ahead."""
+        with (self.folder / TRAIN).open("rb") as file:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
         return np.memmap(self.folder / TRAIN, dtype="<u2", mode="r")
 
     def validation(self, split: str) -> NDArray[np.uint16]:

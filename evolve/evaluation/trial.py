@@ -53,6 +53,8 @@ class Trial:
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    compiled: str = ""  # folder of compiled code that the runs of an archive share; empty: they share none
+    fills_cache: bool = False  # this run of the seed genome makes that folder
     splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
     sandbox: str = "none"  # a `Mode` that works on this machine: see evolve.sandbox.probe
     readable: tuple[str, ...] = ()  # what the genome sees beside the system, Python and its scratch folder

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from evolve.evaluation import classify, heartbeat
+from evolve.evaluation import classify, compile_cache, heartbeat
 from evolve.evaluation.deadlines import deadline
 from evolve.evaluation.environment import genome_environment, parent_environment
 from evolve.evaluation.executors import Slot, current_slot, require_linux, stop_requested
@@ -44,9 +44,13 @@ def run_trial(trial: Trial) -> Outcome:
         (trial.scratch / "tmp").mkdir(parents=True)
         # A text that UTF-8 cannot write is left to Python to refuse: the genome's error, not the harness's.
         (trial.scratch / trial.script).write_bytes(trial.source.encode("utf-8", errors="surrogatepass"))
+        compile_cache.bring(trial)
         with _pipe() as output, _pipe() as report:
             run = _Run(trial, output, report if trial.score == "harness" else None)
-            return classify.outcome(trial, run.watch())
+            outcome = classify.outcome(trial, run.watch())
+        if trial.fills_cache and outcome.status is Status.OK:
+            compile_cache.keep(trial)
+        return outcome
     finally:
         _remove(folder)
 

@@ -136,7 +136,7 @@ def _seed(
     known: Sequence[tuple[Commit, str]], rows: Sequence[Row], hashes: Sequence[str | None], place: Mapping[str, int]
 ) -> int:
     """Where the search begins: at the log's first row where that is on the line, else just before the first that is."""
-    logged = [place[id] for id in hashes if id in place]
+    logged = [place[id] for id in hashes if id is not None and id in place]
     if not logged:
         return 0
     begins = min(logged)
@@ -275,7 +275,7 @@ def _fill(archive: Archive, plan: Plan) -> None:
     ids: dict[int, int] = {}
     for place, entry in _in_order(plan.entries):
         parents = () if entry.parent is None else (ids[entry.parent],)
-        generation = 0 if entry.parent is None else archive.individuals[parents[0]].generation + 1
+        generation = max((archive.individuals[id].generation + 1 for id in parents), default=0)
         about = [f"Commit {entry.commit.id}: {entry.commit.subject}"]
         about += [f"Logged as {row.status}: {row.description}" for row in entry.rows]
         offspring = Offspring(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -64,10 +65,13 @@ def watch(small: Prepared) -> Iterator[Callable[..., Watched]]:
     def make(box: float = 0.2, seed: int = 0, splits: tuple[str, ...] = ("search",)) -> Watched:
         reader, writer = os.pipe()
         ends.extend((reader, writer))
-        harness = Harness(box=box, seed=seed, sequence_length=16, report_fd=writer, splits=splits)
+        harness = Harness(
+            box=box, seed=seed, sequence_length=16, report_fd=writer, splits=splits, validation_tokens=800
+        )
         return Watched(Run(harness, small, torch.device("cpu")), reader)
 
     yield make
+    gc.enable()
     for end in ends:
         os.close(end)
 
