@@ -98,8 +98,8 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
         ) from error
     except HarnessFault as fault:
         raise UserError(
-            f"A trial could not be ended or cleared away: {fault}. What was evaluated before is safe; "
-            "see to that process or folder, then run the same command again."
+            f"A trial could not be started, ended or cleared away: {fault}. What was evaluated before is safe; "
+            "see to that, then run the same command again."
         ) from fault
 
 
