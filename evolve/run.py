@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -22,25 +23,27 @@ from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators, Source
-from evolve.engine import REPLICATE_SHARE, Evolution, search
+from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
-from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
-from evolve.evaluation.gpu import gpu_names, list_gpus
+from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
+from evolve.evaluation.gpu import list_gpus
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
 from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
-from evolve.machine import llm_hint, processor
+from evolve.machine import llm_hint
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.sandbox.confinement import AUTO, Mode
 from evolve.sandbox.probe import WARNING, choose, describe
 from evolve.settings import Settings
+from evolve.spending import Spending
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
@@ -71,6 +74,8 @@ def run(settings: Settings, arguments: list[str]) -> int:
     arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
+    if settings.corpus is not None:
+        arena = arena.on_corpus(settings.corpus)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
@@ -117,12 +122,11 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     strategy = strategies.STRATEGIES[settings.strategy]
-    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
     make_trial = TrialMaker(arena, data, directory, choose(settings.sandbox))
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
-    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
@@ -132,10 +136,11 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[*outside, *([] if settings.llm_only else own)],
+        sources=[*outside, *([] if settings.llm_only else [operators])],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
+        spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
@@ -164,7 +169,7 @@ def _search(
             )
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
-            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+            evolution.sources = [*outside, writer]
         if arena.compile_cache and not Path(make_trial.compiled).exists() and evolution.evaluations_left:
             warm = make_trial.warm(evolution.seed_individual)
             say = functools.partial(console.print, markup=False, soft_wrap=True)
@@ -228,7 +233,7 @@ def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
         )
 
 
-def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
+def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
     if state["arena"] != arena.name:
@@ -238,6 +243,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
+    prepared = tuple(state.get("prepare", arena.prepare))
+    if settings.corpus is not None and prepared != arena.prepare:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({' '.join(prepared)}): scores do not compare. {beside}"
+        )
     if settings.strategy != state.get("strategy", "evolve"):
         raise UserError(
             f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
@@ -245,13 +255,7 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
-    return replace(arena, time_box=float(str(state["time_box"])))
-
-
-def hardware(slots: Sequence[Slot]) -> str:
-    """What the slots train on: the GPUs' names, or the CPU's."""
-    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
-    return (gpu_names(gpus) or "a GPU without a name") if gpus else processor()
+    return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
 
 
 def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
@@ -266,6 +270,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
                 "corpus": data.fingerprint,
+                "prepare": list(arena.prepare),
                 "time_box": arena.time_box,
                 "seed": settings.seed or 0,
                 "strategy": settings.strategy,
@@ -388,6 +393,9 @@ def _conclude(
     assert best is not None
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
+    going_on = continue_command(arguments, str(directory.path), gens, finished)
+    if evolution.spending.spent(0):
+        going_on += ", with a larger --max-boxes or --max-seconds"
     lines = [
         "",
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
@@ -397,9 +405,10 @@ def _conclude(
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        f"Spent      {evolution.spending} in the search",
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
+        f"Continue   {going_on}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

@@ -300,6 +300,8 @@ class Archive:
         self._must_write()
         if self.everyone.get(individual.id) is not individual:
             raise ValueError(f"{individual!r} is not an individual of {self.path}")
+        if individual.derived and not outcome.study:
+            raise ValueError(f"{individual.name} is no individual of the search, and replicate {outcome.replicate} is")
         if outcome.individual not in (-1, individual.id):
             raise ValueError(f"an outcome of individual {outcome.individual} given for {individual.id}")
         n = self._next_number

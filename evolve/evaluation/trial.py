@@ -95,10 +95,10 @@ def cancel(folder: str | os.PathLike[str], why: str) -> bool:
     `why` beginning with the word `raced` gives an outcome with that reason; anything else gives none
     (`run_trial` raises Cancelled).
     """
-    place = Path(folder)
-    if not place.is_dir():
+    draft = Path(folder) / f"{CANCEL_FILE}.draft"
+    try:
+        draft.write_text(why, encoding="utf-8")
+        draft.replace(draft.with_name(CANCEL_FILE))
+    except FileNotFoundError:  # the trial has ended, perhaps while this was written
         return False
-    draft = place / f"{CANCEL_FILE}.draft"
-    draft.write_text(why, encoding="utf-8")
-    draft.replace(place / CANCEL_FILE)
     return True

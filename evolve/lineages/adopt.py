@@ -110,7 +110,8 @@ def make_plan(foreign: Foreign, tip: str, script: str, rows: Sequence[Row]) -> P
     hashes = _resolved(foreign, rows, place)
     first = _seed(known, rows, hashes, place)
     history = _History(foreign, script)
-    history.follow(known[first:], {id: row for row, id in zip(rows, hashes, strict=True) if id in place})
+    described = {id: row for row, id in reversed(list(zip(rows, hashes, strict=True))) if id is not None}
+    history.follow(known[first:], described)
     return history.assign(rows, hashes)
 
 
