@@ -6,12 +6,13 @@ import contextlib
 import functools
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
+from evolve.sandbox.confinement import AUTO, Mode
+from evolve.sandbox.probe import WARNING, choose, describe
 from evolve.settings import Settings
 from evolve.spending import Spending
 from evolve.stop import StopSignals
@@ -60,6 +63,7 @@ class Data:
     name: str
     fingerprint: str
     folder: str
+    hidden: tuple[str, ...] = ()  # files below the folder that the harness hands over itself, when it is time
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -77,6 +81,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    choose(settings.sandbox)  # the same
     with explained_faults(directory), EngineLock(directory):
         slots = slots_on(arena.device, settings.workers, arena.cores)
         with contextlib.ExitStack() as closing:
@@ -108,8 +113,8 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
         ) from error
     except HarnessFault as fault:
         raise UserError(
-            f"A trial could not be ended or cleared away: {fault}. What was evaluated before is safe; "
-            "see to that process or folder, then run the same command again."
+            f"A trial could not be started, ended or cleared away: {fault}. What was evaluated before is safe; "
+            "see to that, then run the same command again."
         ) from fault
 
 
@@ -135,7 +140,7 @@ def _search(
     operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
-    make_trial = TrialMaker(arena, data, directory)
+    make_trial = TrialMaker(arena, data, directory, choose(settings.sandbox))
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
     evolution = Evolution(
         archive,
@@ -153,7 +158,7 @@ def _search(
         spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
-    _introduce(console, arena, data, directory, evolution, slots, desk)
+    _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
     if agent:
         limit = duration(settings.agent_time)
         console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
@@ -230,7 +235,7 @@ def prepare(arena: Arena) -> Data:
     if done.returncode != 0:
         raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
     last = json.loads(done.stdout.strip().splitlines()[-1])
-    return Data(last["corpus"], last["fingerprint"], last["data"])
+    return Data(last["corpus"], last["fingerprint"], last["data"], tuple(last.get("parts", {}).values()))
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
@@ -295,6 +300,7 @@ class TrialMaker:
     arena: Arena
     data: Data
     directory: RunDirectory
+    sandbox: Mode = field(default_factory=lambda: choose(os.environ.get("EVOLVE_SANDBOX") or AUTO))
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
         trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
@@ -333,9 +339,14 @@ class TrialMaker:
             grace=arena.grace,
             scoring=arena.scoring,
             memory_mb=arena.memory_mb,
+            scratch_mb=arena.scratch_mb,
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
+            sandbox=self.sandbox,
+            readable=(*arena.readable, *([self.data.folder] if self.data.folder else [])),
+            # A run may lie below something that is readable, as the user's own modules are.
+            hidden=(str(self.directory.path.resolve()), *self.data.hidden),
             compiled=self.compiled,
             splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
@@ -350,6 +361,7 @@ def _introduce(
     evolution: Evolution,
     slots: list[Slot],
     desk: Desk | None,
+    sandbox: Mode,
 ) -> None:
     cores = len(slots[0].cores)
     own = any(isinstance(source, Operators) for source in evolution.sources)
@@ -363,6 +375,7 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
+        "sandbox": describe(sandbox),
         "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
@@ -371,6 +384,8 @@ def _introduce(
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
     for line in recovery_lines(evolution.archive):
         console.print(line, markup=False, soft_wrap=True)
+    if sandbox is Mode.NONE:
+        console.print(f"{'warning':<10} {WARNING}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != hardware(slots):
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
