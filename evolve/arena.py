@@ -52,13 +52,25 @@ class Arena:
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
 
+    @property
+    def corpus(self) -> str:
+        """The corpus that its preparation is told to make ready; empty where it takes no such word."""
+        words = self.prepare
+        return words[words.index("--corpus") + 1] if "--corpus" in words[:-1] else ""
+
     def on_corpus(self, name: str) -> Arena:
         """The arena with another corpus. Raises UserError where its preparation takes none."""
-        words = list(self.prepare)
-        if "--corpus" not in words[:-1]:
+        if not self.corpus:
             raise UserError(f"The arena '{self.name}' prepares no corpus that --corpus {name} could replace.")
+        words = list(self.prepare)
         words[words.index("--corpus") + 1] = str(Path(name).resolve()) if Path(name).is_dir() else name
         return replace(self, prepare=tuple(words))
+
+    def as_searched(self, state: Mapping[str, Any]) -> Arena:
+        """The arena with the time box and the corpus of an archived search, by its state."""
+        name = state.get("corpus_name")
+        arena = self.on_corpus(str(name)) if name and self.corpus else self
+        return replace(arena, time_box=float(state["time_box"]))
 
     @property
     def text(self) -> str:
@@ -110,7 +122,7 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     copy = state.get("arena_toml")
     there = bool(known) and Path(known).is_dir()
     if copy and given is None and not there and name not in available():
-        return _as_searched(_read(Path(known) / "arena.toml", str(copy)), state)
+        return _read(Path(known) / "arena.toml", str(copy)).as_searched(state)
     place = given or (known if there else name)
     try:
         arena = load(place)
@@ -118,11 +130,7 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
         raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
-    return _as_searched(arena, state)
-
-
-def _as_searched(arena: Arena, state: Mapping[str, Any]) -> Arena:
-    return replace(arena, time_box=float(state["time_box"]), prepare=tuple(state.get("prepare", arena.prepare)))
+    return arena.as_searched(state)
 
 
 def _read(path: Path, text: str) -> Arena:

@@ -258,10 +258,10 @@ def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directo
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
-    prepared = tuple(state.get("prepare", arena.prepare))
-    if settings.corpus is not None and prepared != arena.prepare:
+    searched = state.get("corpus_name", arena.corpus)
+    if settings.corpus is not None and searched != arena.corpus:
         raise UserError(
-            f"{directory.path} was searched on another corpus ({' '.join(prepared)}): scores do not compare. {beside}"
+            f"{directory.path} was searched on another corpus ({searched}): scores do not compare. {beside}"
         )
     if settings.strategy != state.get("strategy", "evolve"):
         raise UserError(
@@ -270,7 +270,7 @@ def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directo
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
-    return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
+    return arena.as_searched(state)
 
 
 def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
@@ -284,7 +284,7 @@ def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Setting
             "metric": arena.metric,
             "direction": arena.direction.value,
             "corpus": data.fingerprint,
-            "prepare": list(arena.prepare),
+            "corpus_name": arena.corpus,
             "time_box": arena.time_box,
             "seed": settings.seed or 0,
             "strategy": settings.strategy,
