@@ -6,12 +6,13 @@ import contextlib
 import functools
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
+from evolve.sandbox.confinement import AUTO, Mode
+from evolve.sandbox.probe import WARNING, choose, describe
 from evolve.settings import Settings
 from evolve.spending import Spending
 from evolve.stop import StopSignals
@@ -60,6 +63,7 @@ class Data:
     name: str
     fingerprint: str
     folder: str
+    hidden: tuple[str, ...] = ()  # files below the folder that the harness hands over itself, when it is time
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -77,13 +81,23 @@ def run(settings: Settings, arguments: list[str]) -> int:
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    choose(settings.sandbox)  # the same
     with explained_faults(directory), EngineLock(directory):
         slots = slots_on(arena.device, settings.workers, arena.cores)
-        if directory.archive.exists():
-            with Archive.open(directory.archive) as existing:
-                arena = _check_same(existing.read_state(), arena, settings, directory)
-        data = prepare(arena)
-        with _open(directory, arena, data, settings, hardware(slots)) as archive:
+        with contextlib.ExitStack() as closing:
+            archive = None
+            if directory.archive.exists():
+                # To write, at once: a reader could not open what a power cut left, and this mends it.
+                archive = closing.enter_context(Archive.open(directory.archive, write=True))
+                arena = _check_same(archive.read_state(), arena, settings, directory)
+            data = prepare(arena)
+            if archive is None:
+                archive = closing.enter_context(_create(directory, arena, data, settings, hardware(slots)))
+            else:
+                require_corpus(archive.read_state()["corpus"], data, directory)
+            install(directory.archive)  # so that `git merge` there does what the crossover operator does
+            if not archive.individuals:
+                archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
             return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
 
 
@@ -99,9 +113,14 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
         ) from error
     except HarnessFault as fault:
         raise UserError(
-            f"A trial could not be ended or cleared away: {fault}. What was evaluated before is safe; "
-            "see to that process or folder, then run the same command again."
+            f"A trial could not be started, ended or cleared away: {fault}. What was evaluated before is safe; "
+            "see to that, then run the same command again."
         ) from fault
+
+
+def recovery_lines(archive: Archive) -> list[str]:
+    """What had to be mended in an archive, for the first lines of output."""
+    return [f"{'recovered':<10} {sentence}" for sentence in archive.recovered]
 
 
 def _search(
@@ -121,7 +140,7 @@ def _search(
     operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
-    make_trial = TrialMaker(arena, data, directory)
+    make_trial = TrialMaker(arena, data, directory, choose(settings.sandbox))
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
     evolution = Evolution(
         archive,
@@ -139,14 +158,14 @@ def _search(
         spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
-    _introduce(console, arena, data, directory, evolution, slots, desk)
+    _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
     if agent:
         limit = duration(settings.agent_time)
         console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
         agent or contextlib.nullcontext(),
-        StopSignals(settings.max_hours) as stop,
+        StopSignals(settings.max_hours, box=arena.time_box, notice=settings.notice) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
         contextlib.ExitStack() as closing,
@@ -177,7 +196,7 @@ def _search(
     if evolution.best is None:
         if not seed.outcomes:
             console.print("Stopped before the seed genome was measured.")
-            return 130 if stop.now else 0
+            return stop.exit_code
         outcome = seed.outcomes[-1]
         tail = archive.curves(seed)[-1]["tail"]
         raise UserError(
@@ -187,7 +206,7 @@ def _search(
     _conclude(console, evolution, arena, directory, arguments, settings.gens)
     if agent:
         console.print(agent.summary(), markup=False, soft_wrap=True)
-    return 130 if stop.now else 0
+    return stop.exit_code
 
 
 def make_agent(settings: Settings, arena: Arena, console: Console) -> Agent | None:
@@ -216,7 +235,7 @@ def prepare(arena: Arena) -> Data:
     if done.returncode != 0:
         raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
     last = json.loads(done.stdout.strip().splitlines()[-1])
-    return Data(last["corpus"], last["fingerprint"], last["data"])
+    return Data(last["corpus"], last["fingerprint"], last["data"], tuple(last.get("parts", {}).values()))
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
@@ -254,36 +273,24 @@ def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directo
     return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
 
 
-def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
-    if not directory.archive.exists():
-        archive = Archive.create(
-            directory.archive,
-            {
-                "arena": arena.name,
-                "arena_folder": str(arena.folder.resolve()),
-                "arena_toml": arena.text,
-                "script": arena.script,
-                "metric": arena.metric,
-                "direction": arena.direction.value,
-                "corpus": data.fingerprint,
-                "prepare": list(arena.prepare),
-                "time_box": arena.time_box,
-                "seed": settings.seed or 0,
-                "strategy": settings.strategy,
-                "machine": machine,
-            },
-        )
-    else:
-        archive = Archive.open(directory.archive, write=True)
-        try:
-            require_corpus(archive.read_state()["corpus"], data, directory)
-        except UserError:
-            archive.close()
-            raise
-    install(directory.archive)  # so that `git merge` there does what the crossover operator does
-    if not archive.individuals:
-        archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
-    return archive
+def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
+    return Archive.create(
+        directory.archive,
+        {
+            "arena": arena.name,
+            "arena_folder": str(arena.folder.resolve()),
+            "arena_toml": arena.text,
+            "script": arena.script,
+            "metric": arena.metric,
+            "direction": arena.direction.value,
+            "corpus": data.fingerprint,
+            "prepare": list(arena.prepare),
+            "time_box": arena.time_box,
+            "seed": settings.seed or 0,
+            "strategy": settings.strategy,
+            "machine": machine,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -293,6 +300,7 @@ class TrialMaker:
     arena: Arena
     data: Data
     directory: RunDirectory
+    sandbox: Mode = field(default_factory=lambda: choose(os.environ.get("EVOLVE_SANDBOX") or AUTO))
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
         trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
@@ -331,9 +339,14 @@ class TrialMaker:
             grace=arena.grace,
             scoring=arena.scoring,
             memory_mb=arena.memory_mb,
+            scratch_mb=arena.scratch_mb,
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
+            sandbox=self.sandbox,
+            readable=(*arena.readable, *([self.data.folder] if self.data.folder else [])),
+            # A run may lie below something that is readable, as the user's own modules are.
+            hidden=(str(self.directory.path.resolve()), *self.data.hidden),
             compiled=self.compiled,
             splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
@@ -348,6 +361,7 @@ def _introduce(
     evolution: Evolution,
     slots: list[Slot],
     desk: Desk | None,
+    sandbox: Mode,
 ) -> None:
     cores = len(slots[0].cores)
     own = any(isinstance(source, Operators) for source in evolution.sources)
@@ -361,12 +375,17 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
+        "sandbox": describe(sandbox),
         "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
+    for line in recovery_lines(evolution.archive):
+        console.print(line, markup=False, soft_wrap=True)
+    if sandbox is Mode.NONE:
+        console.print(f"{'warning':<10} {WARNING}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != hardware(slots):
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
