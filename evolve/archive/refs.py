@@ -76,7 +76,7 @@ class Refs:
         deadline = time.monotonic() + LOCK_WAIT
         while True:
             try:
-                files.create(lock, b"")
+                os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
                 return lock
             except FileExistsError as error:
                 if time.monotonic() > deadline:
@@ -84,6 +84,8 @@ class Refs:
                         errno.EEXIST, "Another process holds the lock of the references", str(lock)
                     ) from error
                 time.sleep(0.002)
+            except OSError as error:
+                raise files.write_error(error, lock) from error
 
     def _unshadow(self, name: str) -> None:
         """Remove the file that somebody else's git made of a reference of ours: git would read it instead."""

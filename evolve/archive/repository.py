@@ -416,9 +416,7 @@ class Archive:
         births = loading.load(self.path, read, commits, {}, *new)
         self._individuals = births.individuals
         later = {DERIVED + number: derived[str(number)] for number in range(len(derived))}
-        self._derived = (
-            loading.load(self.path, read, later, commits, *new).individuals if later else {}
-        )
+        self._derived = loading.load(self.path, read, later, commits, *new).individuals if later else {}
         self._genomes = births.genomes
         self._parents = {individual.id: individual.parents for individual in births.individuals.values()}
         self._order: list[tuple[Individual, Outcome]] = []
