@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,11 +96,14 @@ class Refs:
 
 def keep_backup(git_dir: Path) -> None:
     """Keep `packed-refs`, which is about to be replaced, under another name."""
-    backup = git_dir / BACKUP
+    packed, backup = git_dir / PACKED, git_dir / BACKUP
     try:
         backup.unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.link(git_dir / PACKED, backup)
+        if packed.exists():
+            try:
+                os.link(packed, backup)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(packed, backup)
     except OSError as error:
         raise files.write_error(error, backup) from error
 
