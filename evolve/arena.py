@@ -42,13 +42,23 @@ class Arena:
     scoring: float = 60.0  # cap on the time from the end of the box to the exit
     cores: int = 1  # CPU cores a worker has for itself
     memory_mb: int = 4000
+    scratch_mb: int = 4000  # what a genome may store, also in one file
     output_kb: int = 256
+    readable: tuple[str, ...] = ()  # files and folders that genomes read beside Python and the prepared data
     # What the names contain that bend the learning curve: a run whose edit touches one is not raced before 70 %.
     schedule: tuple[str, ...] = ("WARMUP", "WARMDOWN", "COOLDOWN", "FINAL_LR", "WEIGHT_DECAY", "BATCH", "progress")
     environment: dict[str, str] = field(default_factory=dict)
     compile_cache: bool = False  # share what the seed genome compiles with all runs
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
+
+    def on_corpus(self, name: str) -> Arena:
+        """The arena with another corpus. Raises UserError where its preparation takes none."""
+        words = list(self.prepare)
+        if "--corpus" not in words[:-1]:
+            raise UserError(f"The arena '{self.name}' prepares no corpus that --corpus {name} could replace.")
+        words[words.index("--corpus") + 1] = str(Path(name).resolve()) if Path(name).is_dir() else name
+        return replace(self, prepare=tuple(words))
 
     @property
     def text(self) -> str:
@@ -100,7 +110,7 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     copy = state.get("arena_toml")
     there = bool(known) and Path(known).is_dir()
     if copy and given is None and not there and name not in available():
-        return replace(_read(Path(known) / "arena.toml", str(copy)), time_box=float(state["time_box"]))
+        return _as_searched(_read(Path(known) / "arena.toml", str(copy)), state)
     place = given or (known if there else name)
     try:
         arena = load(place)
@@ -108,7 +118,11 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
         raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
-    return replace(arena, time_box=float(state["time_box"]))
+    return _as_searched(arena, state)
+
+
+def _as_searched(arena: Arena, state: Mapping[str, Any]) -> Arena:
+    return replace(arena, time_box=float(state["time_box"]), prepare=tuple(state.get("prepare", arena.prepare)))
 
 
 def _read(path: Path, text: str) -> Arena:
@@ -132,12 +146,16 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key, allowed in (("direction", list(Direction)), ("score", ["harness", "printed"])):
         if key in values and values[key] not in allowed:
             raise UserError(f"{path}: {key} = '{values[key]}' must be one of {', '.join(allowed)}.")
-    for key in ("time_box", "startup", "grace", "scoring", "cores", "memory_mb", "output_kb"):
+    for key in ("time_box", "startup", "grace", "scoring", "cores", "memory_mb", "scratch_mb", "output_kb"):
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise UserError(f"{path}: {key} = {values[key]!r} must be a number above zero.")
     for key in ("task", "contract"):
         if not isinstance(values.get(key, ""), str):
             raise UserError(f"{path}: {key} must be a text.")
+    if not all(isinstance(entry, str) for entry in values.get("readable", ())):
+        raise UserError(f"{path}: readable must be a list of paths.")
+    # A relative path is one of the arena's folder.
+    values["readable"] = tuple(str(path.parent / Path(entry).expanduser()) for entry in values.get("readable", ()))
     if "direction" in values:
         values["direction"] = Direction(values["direction"])
     return Arena(folder=path.parent, **values)

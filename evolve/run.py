@@ -6,13 +6,15 @@ import contextlib
 import functools
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,28 +23,33 @@ from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import Operators, Source
-from evolve.engine import REPLICATE_SHARE, Evolution, search
+from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
-from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
-from evolve.evaluation.gpu import gpu_names, list_gpus
+from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
+from evolve.evaluation.gpu import list_gpus
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
 from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
-from evolve.machine import llm_hint, processor
+from evolve.machine import llm_hint
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
+from evolve.sandbox.confinement import AUTO, Mode
+from evolve.sandbox.probe import WARNING, choose, describe
 from evolve.settings import Settings
+from evolve.spending import Spending
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
 from evolve.warmup import fill_compile_cache
 
+UNKNOWN_CORPUS = "unknown"  # of an archive whose scores were imported
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
 SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
 WARM_BOX = 0.1  # seconds: a step or two
@@ -56,6 +63,7 @@ class Data:
     name: str
     fingerprint: str
     folder: str
+    hidden: tuple[str, ...] = ()  # files below the folder that the harness hands over itself, when it is time
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -67,10 +75,13 @@ def run(settings: Settings, arguments: list[str]) -> int:
     arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
+    if settings.corpus is not None:
+        arena = arena.on_corpus(settings.corpus)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    choose(settings.sandbox)  # the same
     with explained_faults(directory), EngineLock(directory):
         slots = slots_on(arena.device, settings.workers, arena.cores)
         with contextlib.ExitStack() as closing:
@@ -102,8 +113,8 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
         ) from error
     except HarnessFault as fault:
         raise UserError(
-            f"A trial could not be ended or cleared away: {fault}. What was evaluated before is safe; "
-            "see to that process or folder, then run the same command again."
+            f"A trial could not be started, ended or cleared away: {fault}. What was evaluated before is safe; "
+            "see to that, then run the same command again."
         ) from fault
 
 
@@ -126,12 +137,11 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     strategy = strategies.STRATEGIES[settings.strategy]
-    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
-    make_trial = TrialMaker(arena, data, directory)
+    make_trial = TrialMaker(arena, data, directory, choose(settings.sandbox))
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
-    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
@@ -141,13 +151,14 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[*outside, *([] if settings.llm_only else own)],
+        sources=[*outside, *([] if settings.llm_only else [operators])],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
+        spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
-    _introduce(console, arena, data, directory, evolution, slots, desk)
+    _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
     if agent:
         limit = duration(settings.agent_time)
         console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
@@ -173,7 +184,7 @@ def _search(
             )
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
-            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+            evolution.sources = [*outside, writer]
         if arena.compile_cache and not Path(make_trial.compiled).exists() and evolution.evaluations_left:
             warm = make_trial.warm(evolution.seed_individual)
             say = functools.partial(console.print, markup=False, soft_wrap=True)
@@ -224,12 +235,12 @@ def prepare(arena: Arena) -> Data:
     if done.returncode != 0:
         raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
     last = json.loads(done.stdout.strip().splitlines()[-1])
-    return Data(last["corpus"], last["fingerprint"], last["data"])
+    return Data(last["corpus"], last["fingerprint"], last["data"], tuple(last.get("parts", {}).values()))
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
     """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
-    if corpus and corpus != data.fingerprint:
+    if corpus not in (UNKNOWN_CORPUS, data.fingerprint):
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -237,7 +248,7 @@ def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
         )
 
 
-def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
+def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
     if state["arena"] != arena.name:
@@ -247,6 +258,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
+    prepared = tuple(state.get("prepare", arena.prepare))
+    if settings.corpus is not None and prepared != arena.prepare:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({' '.join(prepared)}): scores do not compare. {beside}"
+        )
     if settings.strategy != state.get("strategy", "evolve"):
         raise UserError(
             f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
@@ -254,13 +270,7 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
-    return replace(arena, time_box=float(str(state["time_box"])))
-
-
-def hardware(slots: Sequence[Slot]) -> str:
-    """What the slots train on: the GPUs' names, or the CPU's."""
-    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
-    return (gpu_names(gpus) or "a GPU without a name") if gpus else processor()
+    return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
 
 
 def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
@@ -274,6 +284,7 @@ def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Setting
             "metric": arena.metric,
             "direction": arena.direction.value,
             "corpus": data.fingerprint,
+            "prepare": list(arena.prepare),
             "time_box": arena.time_box,
             "seed": settings.seed or 0,
             "strategy": settings.strategy,
@@ -289,6 +300,7 @@ class TrialMaker:
     arena: Arena
     data: Data
     directory: RunDirectory
+    sandbox: Mode = field(default_factory=lambda: choose(os.environ.get("EVOLVE_SANDBOX") or AUTO))
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
         trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
@@ -327,9 +339,14 @@ class TrialMaker:
             grace=arena.grace,
             scoring=arena.scoring,
             memory_mb=arena.memory_mb,
+            scratch_mb=arena.scratch_mb,
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
+            sandbox=self.sandbox,
+            readable=(*arena.readable, *([self.data.folder] if self.data.folder else [])),
+            # A run may lie below something that is readable, as the user's own modules are.
+            hidden=(str(self.directory.path.resolve()), *self.data.hidden),
             compiled=self.compiled,
             splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
             folder=str((self.directory.trials / folder).resolve()),
@@ -344,6 +361,7 @@ def _introduce(
     evolution: Evolution,
     slots: list[Slot],
     desk: Desk | None,
+    sandbox: Mode,
 ) -> None:
     cores = len(slots[0].cores)
     own = any(isinstance(source, Operators) for source in evolution.sources)
@@ -357,6 +375,7 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
+        "sandbox": describe(sandbox),
         "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
@@ -365,6 +384,8 @@ def _introduce(
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
     for line in recovery_lines(evolution.archive):
         console.print(line, markup=False, soft_wrap=True)
+    if sandbox is Mode.NONE:
+        console.print(f"{'warning':<10} {WARNING}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != hardware(slots):
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
@@ -377,6 +398,9 @@ def _conclude(
     assert best is not None
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
+    going_on = continue_command(arguments, str(directory.path), gens, finished)
+    if evolution.spending.spent(0):
+        going_on += ", with a larger --max-boxes or --max-seconds"
     lines = [
         "",
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
@@ -386,9 +410,10 @@ def _conclude(
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        f"Spent      {evolution.spending} in the search",
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
+        f"Continue   {going_on}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

@@ -173,6 +173,11 @@ class Archive:
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
+    def champion(self) -> Individual | None:
+        """The individual that the branch `champion` is on; None before anything was measured."""
+        commit = self._store.ref(CHAMPION)
+        return next((one for one in self._individuals.values() if one.commit == commit), None)
+
     def in_order(self) -> list[tuple[Individual, Outcome]]:
         """The outcomes of the search and its confirmation in order of arrival, each with its individual."""
         return list(self._order)
@@ -203,7 +208,16 @@ class Archive:
         With `studies`, for each of the outcomes of operations on a lineage. `curve` is a list of (progress 0..1,
         loss), a loss that was not finite being NaN; `n` is the outcome's number in order of arrival.
         """
-        lines = records.read_lines(self._note(CURVES, individual.commit), individual.commit)
+        return self._curves_in(individual, self._note(CURVES, individual.commit), studies)
+
+    def every_curve(self) -> list[tuple[Individual, list[dict[str, Any]]]]:
+        """The `curves` of all individuals of the search that left any, read at once."""
+        return [
+            (one, self._curves_in(one, text, studies=False)) for one, text in self._noted(CURVES) if not one.derived
+        ]
+
+    def _curves_in(self, individual: Individual, text: bytes, studies: bool) -> list[dict[str, Any]]:
+        lines = records.read_lines(text, individual.commit)
         # A kill between the two notes leaves a line whose number went to another run: the last one counts.
         by_number = {line["n"]: records.curve_of(line) for line in lines}
         numbers = self._numbers.get((individual.id, studies), [])
@@ -212,9 +226,9 @@ class Archive:
     def exchanges(self) -> list[tuple[Individual, dict[str, Any]]]:
         """Every exchange with a language model and the individual it is noted on, in order of time."""
         noted = []
-        for one in self._individuals.values():
+        for one, text in self._noted(EXCHANGES):
             latest = 0.0
-            for line in records.exchange_lines(self._note(EXCHANGES, one.commit), one.commit):
+            for line in records.exchange_lines(text, one.commit):
                 # Within a note the order is that of writing, also where the clock went backwards.
                 latest = max(latest, line["time"])
                 noted.append((latest, one, line))
@@ -321,6 +335,8 @@ class Archive:
         self._must_write()
         if self.everyone.get(individual.id) is not individual:
             raise ValueError(f"{individual!r} is not an individual of {self.path}")
+        if individual.derived and not outcome.study:
+            raise ValueError(f"{individual.name} is no individual of the search, and replicate {outcome.replicate} is")
         if outcome.individual not in (-1, individual.id):
             raise ValueError(f"an outcome of individual {outcome.individual} given for {individual.id}")
         n = self._next_number
@@ -424,13 +440,9 @@ class Archive:
         self._studies: list[tuple[Individual, Outcome]] = []
         self._numbers: dict[tuple[int, bool], list[int]] = {}  # by individual, and whether of a study
         self._next_number = 0
-        # A note of a birth that came after the listing of the individuals is left for the next opening.
-        notes = self._store.notes(OUTCOMES)
-        noted = [(i, blob) for i in self.everyone.values() if (blob := notes.get(i.commit))]
-        texts = self._store.read_many([blob for _, blob in noted])
         lines = [
             (record["n"], individual, record)
-            for (individual, _), text in zip(noted, texts, strict=True)
+            for individual, text in self._noted(OUTCOMES)
             for record in records.read_lines(text, individual.commit)
         ]
         for _, individual, record in sorted(lines, key=lambda line: line[0]):
@@ -454,6 +466,16 @@ class Archive:
             blob = changes.blob(text + line.encode("utf-8", "replace") + b"\n", ref)
             changes.notes[ref] = {individual.commit: blob}
         self._store.write(changes)
+
+    def _noted(self, ref: str) -> list[tuple[Individual, bytes]]:
+        """All notes of a reference, read at once, each with its individual.
+
+        That of a birth which came after the listing of the individuals is left for the next opening.
+        """
+        notes = self._store.notes(ref)
+        noted = [(one, blob) for one in self.everyone.values() if (blob := notes.get(one.commit))]
+        texts = self._store.read_many([blob for _, blob in noted])
+        return [(one, text) for (one, _), text in zip(noted, texts, strict=True)]
 
     def _note(self, ref: str, commit: str) -> bytes:
         blob = self._store.note(ref, commit)
