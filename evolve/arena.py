@@ -110,7 +110,7 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     copy = state.get("arena_toml")
     there = bool(known) and Path(known).is_dir()
     if copy and given is None and not there and name not in available():
-        return replace(_read(Path(known) / "arena.toml", str(copy)), time_box=float(state["time_box"]))
+        return _as_searched(_read(Path(known) / "arena.toml", str(copy)), state)
     place = given or (known if there else name)
     try:
         arena = load(place)
@@ -118,6 +118,10 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
         raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
+    return _as_searched(arena, state)
+
+
+def _as_searched(arena: Arena, state: Mapping[str, Any]) -> Arena:
     return replace(arena, time_box=float(state["time_box"]), prepare=tuple(state.get("prepare", arena.prepare)))
 
 

@@ -317,6 +317,11 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
     once, so that one worker and a deterministic evaluator give the same search twice. An immediate stop
     shuts the executor down; trials that it ends are forgotten, to be run again by the next engine.
     """
+    with evolution.archive.gathering():
+        _steady_state(evolution, executor, workers, monitor, stop)
+
+
+def _steady_state(evolution: Work, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
     running: dict[Future[Outcome], Trial] = {}
     while True:
         while len(running) < workers and not stop.drain:
@@ -331,6 +336,7 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
             executor.shutdown(wait=False, cancel_futures=True)
         if not stop.drain:
             evolution.prepare()  # the workers are busy: what this takes costs none of them time
+        evolution.archive.settle_if_due()
         if running:
             done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
         else:

@@ -24,7 +24,7 @@ from evolve.evaluation.worker import run_trial
 from evolve.individual import Individual, Outcome
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import Race
-from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, prepare, require_corpus
+from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, prepare, recovery_lines, require_corpus
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
 from evolve.summary import duration
@@ -139,6 +139,8 @@ class Workplace:
             shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
             slots = slots_on(found.device, workers, found.cores)
             place = cls(archive, found, data, directory, slots, console or Console(highlight=False))
+            for line in recovery_lines(archive):
+                place.console.print(line, markup=False, soft_wrap=True)
             machine = state.get("machine") or "unknown"
             if machine != hardware(slots):
                 place.console.print(
@@ -155,9 +157,8 @@ class Workplace:
     def measure(self, pairs: Sequence[Pair]) -> bool:
         """Run those evaluations that the archive does not have, in this order; False where some are missing still.
 
-        Because the user stopped it, or because the machine did not leave them alone.
-
-        What is done is kept: the same call goes on where this one ended.
+        They are where the user stopped it, or the machine did not leave them alone. What is done is kept: the same
+        call goes on where this one ended.
         """
         missing = [pair for pair in dict.fromkeys(pairs) if not self.has(*pair)]
         if not missing or self.stopped:
@@ -167,7 +168,7 @@ class Workplace:
         workers = len(self.slots)
         self._announce(missing, len(set(pairs)) - len(missing))
         with (
-            StopSignals() as stop,
+            StopSignals(box=self.arena.time_box) as stop,
             LocalExecutor(list(self.slots)) as executor,
             monitor_type(runs, workers, stop, self.console) as monitor,
         ):

@@ -48,6 +48,7 @@ from evolve.summary import champion_lines, continue_command, duration, lineage_l
 from evolve.variation.merge_driver import install
 from evolve.warmup import fill_compile_cache
 
+UNKNOWN_CORPUS = "unknown"  # of an archive whose scores were imported
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
 SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
 WARM_BOX = 0.1  # seconds: a step or two
@@ -82,11 +83,20 @@ def run(settings: Settings, arguments: list[str]) -> int:
     choose(settings.sandbox)  # the same
     with explained_faults(directory), EngineLock(directory):
         slots = slots_on(arena.device, settings.workers, arena.cores)
-        if directory.archive.exists():
-            with Archive.open(directory.archive) as existing:
-                arena = _check_same(existing.read_state(), arena, settings, directory)
-        data = prepare(arena)
-        with _open(directory, arena, data, settings, hardware(slots)) as archive:
+        with contextlib.ExitStack() as closing:
+            archive = None
+            if directory.archive.exists():
+                # To write, at once: a reader could not open what a power cut left, and this mends it.
+                archive = closing.enter_context(Archive.open(directory.archive, write=True))
+                arena = _check_same(archive.read_state(), arena, settings, directory)
+            data = prepare(arena)
+            if archive is None:
+                archive = closing.enter_context(_create(directory, arena, data, settings, hardware(slots)))
+            else:
+                require_corpus(archive.read_state()["corpus"], data, directory)
+            install(directory.archive)  # so that `git merge` there does what the crossover operator does
+            if not archive.individuals:
+                archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
             return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
 
 
@@ -105,6 +115,11 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
             f"A trial could not be started, ended or cleared away: {fault}. What was evaluated before is safe; "
             "see to that, then run the same command again."
         ) from fault
+
+
+def recovery_lines(archive: Archive) -> list[str]:
+    """What had to be mended in an archive, for the first lines of output."""
+    return [f"{'recovered':<10} {sentence}" for sentence in archive.recovered]
 
 
 def _search(
@@ -149,7 +164,7 @@ def _search(
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
         agent or contextlib.nullcontext(),
-        StopSignals(settings.max_hours) as stop,
+        StopSignals(settings.max_hours, box=arena.time_box, notice=settings.notice) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
         contextlib.ExitStack() as closing,
@@ -180,7 +195,7 @@ def _search(
     if evolution.best is None:
         if not seed.outcomes:
             console.print("Stopped before the seed genome was measured.")
-            return 130 if stop.now else 0
+            return stop.exit_code
         outcome = seed.outcomes[-1]
         tail = archive.curves(seed)[-1]["tail"]
         raise UserError(
@@ -190,7 +205,7 @@ def _search(
     _conclude(console, evolution, arena, directory, arguments, settings.gens)
     if agent:
         console.print(agent.summary(), markup=False, soft_wrap=True)
-    return 130 if stop.now else 0
+    return stop.exit_code
 
 
 def make_agent(settings: Settings, arena: Arena, console: Console) -> Agent | None:
@@ -224,7 +239,7 @@ def prepare(arena: Arena) -> Data:
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
     """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
-    if corpus and corpus != data.fingerprint:
+    if corpus not in (UNKNOWN_CORPUS, data.fingerprint):
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -257,36 +272,24 @@ def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directo
     return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
 
 
-def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
-    if not directory.archive.exists():
-        archive = Archive.create(
-            directory.archive,
-            {
-                "arena": arena.name,
-                "arena_folder": str(arena.folder.resolve()),
-                "arena_toml": arena.text,
-                "script": arena.script,
-                "metric": arena.metric,
-                "direction": arena.direction.value,
-                "corpus": data.fingerprint,
-                "prepare": list(arena.prepare),
-                "time_box": arena.time_box,
-                "seed": settings.seed or 0,
-                "strategy": settings.strategy,
-                "machine": machine,
-            },
-        )
-    else:
-        archive = Archive.open(directory.archive, write=True)
-        try:
-            require_corpus(archive.read_state()["corpus"], data, directory)
-        except UserError:
-            archive.close()
-            raise
-    install(directory.archive)  # so that `git merge` there does what the crossover operator does
-    if not archive.individuals:
-        archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
-    return archive
+def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
+    return Archive.create(
+        directory.archive,
+        {
+            "arena": arena.name,
+            "arena_folder": str(arena.folder.resolve()),
+            "arena_toml": arena.text,
+            "script": arena.script,
+            "metric": arena.metric,
+            "direction": arena.direction.value,
+            "corpus": data.fingerprint,
+            "prepare": list(arena.prepare),
+            "time_box": arena.time_box,
+            "seed": settings.seed or 0,
+            "strategy": settings.strategy,
+            "machine": machine,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -378,6 +381,8 @@ def _introduce(
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
+    for line in recovery_lines(evolution.archive):
+        console.print(line, markup=False, soft_wrap=True)
     if sandbox is Mode.NONE:
         console.print(f"{'warning':<10} {WARNING}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")

@@ -14,6 +14,7 @@ from evolve.errors import UserError
 from evolve.llm.ensemble import chosen, named, table
 from evolve.llm.model import Model
 from evolve.sandbox.confinement import CHOICES
+from evolve.stop import NOTICE
 
 
 def _positive_int(value: Any) -> int:
@@ -107,6 +108,9 @@ class Settings:
         _positive, None, "SECONDS", "end the search after this much accelerator time, of all workers together"
     )
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
+    notice: float = _setting(
+        _positive, NOTICE, "SECONDS", "between a scheduler's SIGTERM and its SIGKILL: boxes that fit finish"
+    )
     sandbox: str = _setting(
         _one_of(*CHOICES), "auto", "HOW", "what keeps genomes from your files and the network: bwrap, landlock or none"
     )

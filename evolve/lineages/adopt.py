@@ -19,6 +19,7 @@ from evolve.estimates import Estimates
 from evolve.individual import Individual, Offspring, Outcome, Status
 from evolve.lineages.foreign import Commit, Foreign, open_foreign
 from evolve.lineages.results_log import COLUMNS, Log, Row, read_log
+from evolve.run import UNKNOWN_CORPUS
 from evolve.rundir import RunDirectory
 from evolve.selection import noise_aware_survivors
 from evolve.variation.source import normalise
@@ -261,7 +262,7 @@ def _state(used: Arena, ours: Arena | None, origin: Mapping[str, str]) -> dict[s
         "script": used.script,
         "metric": used.metric,
         "direction": used.direction.value,
-        "corpus": "",  # the log does not say on what data
+        "corpus": UNKNOWN_CORPUS,
         "time_box": used.time_box,
         "seed": 0,
         "strategy": "evolve",
