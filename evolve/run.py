@@ -6,7 +6,6 @@ import contextlib
 import functools
 import importlib.metadata
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -40,8 +39,8 @@ from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
-from evolve.sandbox.confinement import AUTO, Mode
-from evolve.sandbox.probe import WARNING, choose, describe
+from evolve.sandbox.confinement import Mode
+from evolve.sandbox.probe import WARNING, choose, describe, from_environment
 from evolve.settings import Settings
 from evolve.spending import Spending
 from evolve.stop import StopSignals
@@ -300,7 +299,7 @@ class TrialMaker:
     arena: Arena
     data: Data
     directory: RunDirectory
-    sandbox: Mode = field(default_factory=lambda: choose(os.environ.get("EVOLVE_SANDBOX") or AUTO))
+    sandbox: Mode = field(default_factory=from_environment)
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
         trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")

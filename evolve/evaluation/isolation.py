@@ -11,7 +11,7 @@ from evolve.evaluation.job import Job
 from evolve.evaluation.launcher import Supervised, WarmParents
 from evolve.sandbox.confinement import Mode
 from evolve.sandbox.devices import gpu_devices
-from evolve.sandbox.paths import always_readable
+from evolve.sandbox.paths import always_readable, program
 from evolve.sandbox.probe import probe
 from evolve.sandbox.view import View
 
@@ -35,11 +35,11 @@ class Isolation:
     scratch_mb: int = 4000
     device: str = "cpu"
 
-    def view(self, slot: Slot, python_path: str) -> View:
-        """The same as the sandbox takes it."""
+    def view(self, slot: Slot, command: str, python_path: str) -> View:
+        """The same as the sandbox takes it; `command` is the program that is started."""
         return View.make(
             str(self.scratch),
-            [*always_readable(python_path), *self.readable],
+            [*always_readable(python_path), *program(command), *self.readable],
             self.hidden,
             gpu_devices(slot.gpu) if self.device == "cuda" else (),
             max(64, self.memory_mb // SHARED_SHARE),
@@ -72,6 +72,6 @@ def launch(
         memory_mb=isolation.memory_mb,
         scratch_mb=isolation.scratch_mb,
         sandbox=isolation.mode,
-        view=isolation.view(slot, environment.get("PYTHONPATH", "")),
+        view=isolation.view(slot, argv[0], environment.get("PYTHONPATH", "")),
     )
     return warm_parents.launch(preload, dict(parent_environment), job, output, descriptors)

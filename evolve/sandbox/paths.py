@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import site
 import sys
 from pathlib import Path
@@ -25,10 +26,17 @@ def always_readable(python_path: str) -> tuple[str, ...]:
 
     Of evolve's own folder only `gpt`, which genomes import: beside it may lie anything, a file of keys among it.
     """
-    python = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parents[1])}
+    python = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parent.parent)}
     packages = {*site.getsitepackages(), site.getusersitepackages()}
     # What .pth files added, but not the folder that evolve was started in.
     added = {path for path in sys.path if os.path.isabs(path) and path != os.getcwd() and os.path.isdir(path)}
     own = {path for path in python_path.split(os.pathsep) if path}
-    imported = {path for path in packages | added | own if Path(path) != SOURCES}
+    libraries = {path for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if os.path.isabs(path)}
+    imported = {path for path in packages | added | own | libraries if Path(path) != SOURCES}
     return tuple(sorted({*SYSTEM, *python, *imported, str(SOURCES / "gpt")} - {"/"}))
+
+
+def program(name: str) -> tuple[str, ...]:
+    """The file of a command, wherever it lies: seen, too."""
+    found = shutil.which(name)
+    return () if found is None else (os.path.abspath(found),)

@@ -85,6 +85,18 @@ def choose(wanted: str) -> Mode:
     return mode
 
 
+@functools.cache
+def from_environment() -> Mode:
+    """The mode where nothing was said on a command line: EVOLVE_SANDBOX, else the best; `none` is warned of once.
+
+    Raises UserError where what the variable names does not work.
+    """
+    mode = choose(os.environ.get("EVOLVE_SANDBOX") or AUTO)
+    if mode is Mode.NONE:
+        print(f"warning    {WARNING}", file=sys.stderr)
+    return mode
+
+
 def describe(mode: Mode) -> str:
     """What stands in the first lines of a search."""
     state = probe()

@@ -57,6 +57,6 @@ def test_a_run_that_failed_leaves_no_half_of_a_cache(make_trial: MakeTrial, tmp_
     assert not shared.exists()
 
 
-def test_an_arena_without_it_sets_nothing(make_trial: MakeTrial) -> None:
-    looking = HONEST + "assert 'TORCHINDUCTOR_CACHE_DIR' not in os.environ\n"
+def test_an_arena_without_it_has_a_cache_that_goes_with_the_trial(make_trial: MakeTrial) -> None:
+    looking = HONEST + "assert os.environ['TORCHINDUCTOR_CACHE_DIR'].startswith(os.getcwd())\n"
     assert run_trial(make_trial(looking)).status is Status.OK

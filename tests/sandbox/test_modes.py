@@ -71,8 +71,8 @@ def test_a_sandbox_that_fails_is_the_harnesss_fault(mode: str, tmp_path: Path, m
     script.write_text("open('ran', 'w')")
     make = Isolation.view
 
-    def vanishing(self: Isolation, slot: Slot, python_path: str) -> View:
-        view = make(self, slot, python_path)
+    def vanishing(self: Isolation, slot: Slot, command: str, python_path: str) -> View:
+        view = make(self, slot, command, python_path)
         (tmp_path / "tmp").rmdir()
         return view
 
