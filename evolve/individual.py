@@ -48,6 +48,8 @@ class Outcome:
     device: str = ""
     corpus: str = ""  # fingerprint of the data it trained on
     trusted: bool = True  # False: the script printed its own score
+    verified: str = ""  # the score was computed again, from the model as a "graph" or by its "code"; empty: it was not
+    flags: list[str] = field(default_factory=list)  # what the edit touches that a genome has no business with
     started: float = 0.0  # Unix time
     constants: dict[str, Any] = field(default_factory=dict)  # resolved values of the genome's constants
     curve: list[tuple[float, float]] = field(default_factory=list)  # (progress 0..1, training loss)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from rich.console import Console
 from evolve import arena as arenas
 from evolve import strategies
 from evolve.archive.repository import Archive
-from evolve.arena import Arena
+from evolve.arena import Arena, Direction
 from evolve.breeding import Operators, Source
 from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
@@ -44,11 +44,16 @@ OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate
 
 @dataclass(frozen=True)
 class Data:
-    """What `arena.prepare` made ready: a folder, and the fingerprint that every outcome records."""
+    """What `arena.prepare` made ready: a folder, and the fingerprint that every outcome records.
+
+    `parts`: files that a genome gets no name of, but the harness hands over in time: "train" when the clock opens,
+    the validation splits when it is closed. Without them a genome opens its data itself.
+    """
 
     name: str
     fingerprint: str
     folder: str
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -193,7 +198,7 @@ def prepare(arena: Arena) -> Data:
     if done.returncode != 0:
         raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
     last = json.loads(done.stdout.strip().splitlines()[-1])
-    return Data(last["corpus"], last["fingerprint"], last["data"])
+    return Data(last["corpus"], last["fingerprint"], last["data"], last.get("parts", {}))
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
@@ -291,8 +296,16 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
+            opening=self._files("train"),
+            closing=self._files("search"),
+            startup_cpu=arena.startup_cpu,
+            scorer=arena.scorer,
+            higher_is_better=arena.direction is Direction.MAX,
             folder=str((self.directory.trials / folder).resolve()),
         )
+
+    def _files(self, *parts: str) -> tuple[str, ...]:
+        return tuple(self.data.parts[part] for part in parts) if self.data.parts else ()
 
 
 def _introduce(

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,18 +59,25 @@ class Prepared:
     @cached_property
     def train(self) -> NDArray[np.uint16]:
         """Tokens to train on, shape (train_tokens,), mapped and not read."""
-        return np.memmap(self.folder / TRAIN, dtype="<u2", mode="r")
+        return mapped(self.folder / TRAIN)
 
     @cached_property
     def validation(self) -> NDArray[np.uint16]:
         """Tokens to score on, shape (val_tokens,), mapped and not read."""
-        return np.memmap(self.folder / VALIDATION, dtype="<u2", mode="r")
+        return mapped(self.folder / VALIDATION)
 
     @cached_property
     def token_bytes(self) -> NDArray[np.uint16]:
         """UTF-8 bytes of every token, shape (vocab_size,); 0 for special tokens."""
         return np.fromfile(self.folder / TOKEN_BYTES, dtype="<u2")
 
-    def summary(self) -> dict[str, str | int]:
+    def summary(self) -> dict[str, Any]:
         """What `python -m gpt.prepare` prints as its last line."""
-        return asdict(self.meta) | {"data": str(self.folder)}
+        parts = {"train": TRAIN, "search": VALIDATION}
+        files = {part: str(self.folder / name) for part, name in parts.items()}
+        return asdict(self.meta) | {"data": str(self.folder), "parts": files}
+
+
+def mapped(file: Path | BinaryIO) -> NDArray[np.uint16]:
+    """The tokens in a file, mapped and not read."""
+    return np.memmap(file, dtype="<u2", mode="r")

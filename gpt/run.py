@@ -16,19 +16,21 @@ from torch import Tensor, nn
 
 from gpt import summary
 from gpt.batches import Rows, validation_rows
-from gpt.clock import Clock
+from gpt.clock import Clock, Pace
 from gpt.errors import ContractError, UserError
+from gpt.export import hand_over
 from gpt.harness import Harness
-from gpt.prepared import Prepared
+from gpt.prepared import Prepared, mapped
 from gpt.report import Report
 from gpt.scoring import bits_per_byte
+from gpt.state import state_hash
 
 CURVE_POINTS = 64  # at most, in one box
 PRINTED_POINTS = 8  # of them, when the genome runs by hand
 VALIDATION_TOKENS = 32768
 VIOLATION = 3  # the exit code of a run that broke the contract
 
-_started: list[Run] = []
+_started: list[Run | None] = []
 
 
 class Run:
@@ -47,7 +49,8 @@ class Run:
         self._clock = Clock(harness.box)
         self._report = Report(harness.report_fd)
         self._started_at = time.monotonic()
-        self._rows = Rows(corpus.train, self.sequence_length, self.seed)
+        self._rows: Rows | None = None  # what a run trains on is opened with its clock
+        self._pace = Pace(time.monotonic if device.type == "cuda" else time.process_time)
         self._steps = 0
         self._tokens = 0
         self._next_point = 0
@@ -71,13 +74,11 @@ class Run:
     def _batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         if self._clock.closed:
             raise RuntimeError("The run is finished: there are no more batches.")
-        if not self._clock.opened:
-            self._synchronize()  # what was queued before the box must not run inside it
-            self._clock.open()
-            self._report.send("open")
+        rows = self._rows or self._open()
         behind: torch.Event | None = None
         while not self._clock.over:
-            x, y = self._rows.draw(batch_size)
+            self._pace.serve()
+            x, y = rows.draw(batch_size)
             self._steps += 1
             self._tokens += x.numel()
             yield x.to(self.device), y.to(self.device)
@@ -87,6 +88,14 @@ class Run:
                     behind.synchronize()
                 behind = torch.Event(self.device)
                 behind.record()
+
+    def _open(self) -> Rows:
+        """Start the clock; before it, a run whose harness hands the training tokens over does not have them."""
+        self._synchronize()  # what was queued before the box must not run inside it
+        _, files = self._report.ask("open")
+        self._rows = Rows(mapped(files[0]) if files else self._corpus.train, self.sequence_length, self.seed)
+        self._clock.open()
+        return self._rows
 
     def warmup_batch(self, batch_size: int) -> tuple[Tensor, Tensor]:
         """Random tokens, shaped like a batch, to compile with. Raises RuntimeError once the clock runs."""
@@ -129,18 +138,23 @@ class Run:
         self._synchronize()
         self._clock.close()
         seconds = self._clock.elapsed
-        self._report.send("close", training_seconds=seconds, steps=self._steps, tokens=self._tokens)
+        pace = {"last_step": self._pace.since, "longest_step": self._pace.longest}
+        # Said before the validation tokens are here: what is scored later, here and elsewhere, must be this.
+        state = state_hash(model) if isinstance(model, nn.Module) else ""
+        counts = {"steps": self._steps, "tokens": self._tokens}
+        _, files = self._report.ask("close", training_seconds=seconds, state=state, **counts, **pace)
         opened = time.monotonic()
-        rows = validation_rows(self._corpus.validation, self.sequence_length, VALIDATION_TOKENS)
+        validation = mapped(files[0]) if files else self._corpus.validation
+        rows = validation_rows(validation, self.sequence_length, VALIDATION_TOKENS)
         token_bytes = torch.from_numpy(self._corpus.token_bytes.astype(np.int64))
         try:
-            score = bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed)
+            score = bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed, state)
         except ContractError as violation:
             self._end_violated(violation)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         constants = summary.constants(sys.modules["__main__"])
         memory = summary.peak_memory_mb(self.device)
-        self._report.send(
+        answer, files = self._report.ask(
             "result",
             val_bpb=score,
             scoring_seconds=time.monotonic() - opened,
@@ -160,6 +174,9 @@ class Run:
             depth=constants.get("DEPTH"),
         )
         print(figures, flush=True)
+        if answer.get("again"):
+            state_file, graph_file = files
+            self._report.send("exported", reason=hand_over(model, self.device, state_file, graph_file))
 
     def _end_violated(self, violation: ContractError) -> NoReturn:
         self._report.send("violation", reason=str(violation))
@@ -203,6 +220,11 @@ def start_run() -> Run:
         meta = corpus.meta
         print(f"{meta.corpus} ({meta.fingerprint}), {run.box:g} s on {device}, seed {run.seed}", flush=True)
     return run
+
+
+def refuse_start() -> None:
+    """For a process that trains nothing: `gpt.start()` raises in it."""
+    _started.append(None)
 
 
 def _device(wanted: str | None) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import dataclass, field
@@ -51,6 +52,12 @@ class Trial:
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    opening: tuple[str, ...] = ()  # files whose descriptors the genome gets when its clock opens
+    closing: tuple[str, ...] = ()  # and when it is closed
+    startup_cpu: float = math.inf  # CPU seconds before the clock opens
+    scorer: str = ""  # module that scores a trained model again, in other processes; empty: no score is computed again
+    bar: float | None = None  # the worst score that is computed again; None: none is
+    higher_is_better: bool = False
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -77,6 +84,12 @@ class Trial:
     def overall_cap(self) -> float:
         """Seconds that a script without a report may take from start to exit."""
         return self.startup + self.time_box + self.grace + self.scoring
+
+    def rescores(self, score: float | None) -> bool:
+        """Whether a run that ended with this score is scored again before it counts."""
+        if score is None or self.bar is None or not self.scorer:
+            return False
+        return score >= self.bar if self.higher_is_better else score <= self.bar
 
 
 def cancel(folder: str | os.PathLike[str], why: str) -> bool:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gpt.errors import ContractError
-from gpt.scoring import ROWS_PER_BATCH, bits_per_byte, state_hash
+from gpt.scoring import ROWS_PER_BATCH, bits_per_byte
+from gpt.state import state_hash
 
 VOCAB = 11
 LENGTH = 12
