@@ -16,8 +16,8 @@ class Frames:
     """A search in two tables.
 
     individuals: one row an individual, indexed by id: `operator`, `idea`, `generation` (1 + the highest of
-        its parents), `commit`, `score` (mean over its evaluations, in the arena's metric; NaN where it
-        failed or was not evaluated), `count` (scores in the mean), `status` (of the last evaluation),
+        its parents), `commit`, `score` (mean over its evaluations in the search, in the arena's metric; NaN
+        where it failed or was not evaluated), `count` (scores in the mean), `status` (of the last evaluation),
         `champion` (whether it is on the best individual's lineage of first parents).
     edges: one row a parent-child pair: `parent`, `child`, `rank` (0: the fitter parent, 1: the other).
     metric: the name of the score; minimise: whether lower is better.

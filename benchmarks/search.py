@@ -26,12 +26,12 @@ from benchmarks.surrogate import BOX, NOISE, Surrogate, genome_text
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.breeding import CROSSOVER_SHARE, Operators
-from evolve.confirmation import CHOICE_RUNS, CONTENDERS, FRESH, outstanding
+from evolve.confirmation import CHOICE_RUNS, CONTENDERS, outstanding
 from evolve.engine import CONFIRM, REPLICATE_SHARE, Evolution
 from evolve.estimates import Estimates
 from evolve.evaluation.racing import CHECKPOINTS
 from evolve.evaluation.trial import Trial
-from evolve.individual import Individual, Offspring, Outcome, Status
+from evolve.individual import FRESH, Individual, Offspring, Outcome, Status
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.run import SEED_REPLICATES, Data, TrialMaker

@@ -10,16 +10,16 @@ from rich.console import Console
 from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
-from evolve.confirmation import CHOICE, FRESH, Pair
+from evolve.confirmation import Pair
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.executors import LocalExecutor, local_slots
-from evolve.individual import Individual
+from evolve.individual import CHOICE, FRESH, Individual
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.run import TrialMaker, prepare, require_corpus
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
-from evolve.summary import champion_lines
+from evolve.summary import champion_lines, locked_lines
 from evolve.toolbox import make_toolbox
 
 
@@ -78,6 +78,7 @@ def _report(
     for one in individuals if len(individuals) == 1 else [one for one in individuals if one is not seed]:
         title = "Champion" if one is champion else "Individual"
         lines = champion_lines(one, seed, noise, arena.metric, arena.direction, directory.path, title)
+        lines += locked_lines(one, seed) if one is champion else []
         console.print("\n" + "\n".join(lines), markup=False, soft_wrap=True)
     if champion is not None:
         console.print(f"\nThe branch champion is #{champion.id}.", markup=False)

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 
 from evolve.arena import Direction
 from evolve.estimates import Estimates
-from evolve.individual import Individual
+from evolve.individual import CHOICE, FRESH, Individual
 from evolve.noise import Noise, pooled_noise
 
-CHOICE = 1000  # replicates numbered from here on tell the contenders apart
-FRESH = 2000  # and from here on measure the champion; no selection ever sees them
 CONTENDERS = 3
 CHOICE_RUNS = 2  # a contender
 SERIOUS = 0.1  # probability of being better than the best that makes a contender
@@ -24,7 +22,10 @@ Pair = tuple[int, int]  # individual, replicate
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What fresh runs alone say of an individual: mean and 95 % interval in the metric's unit."""
+    """What fresh runs alone say of an individual: mean and 95 % interval in the metric's unit.
+
+    They are scored on a validation split of their own, as those of the search are.
+    """
 
     mean: float
     low: float
@@ -34,7 +35,7 @@ class Confirmation:
     seed_runs: int
     probability: float  # that it is better than the seed genome
     gain: float  # over the seed genome's mean, in the direction of the metric
-    apparent: float  # gain that the runs of the search showed
+    apparent: float  # gain that the runs of the search showed; NaN where they gave no score
     noise: Noise  # of one run, the fresh ones included
 
     @property
@@ -83,25 +84,20 @@ def best_of(estimates: Estimates, names: Sequence[int]) -> int:
     return min(names, key=lambda one: rank.get(one, len(rank)))
 
 
-def fresh_scores(individual: Individual) -> list[float]:
-    """Scores of the runs that no selection has seen."""
-    return [one.score for one in individual.outcomes if one.replicate >= FRESH and one.score is not None]
-
-
 def search_scores(individual: Individual) -> list[float]:
     """Scores of the runs that the search went by."""
     return [one.score for one in individual.outcomes if one.replicate < CHOICE and one.score is not None]
 
 
 def confirmed(individuals: Iterable[Individual]) -> Individual | None:
-    """Of the individuals with LEAST_FRESH fresh scores, the one with the best mean of all its runs.
+    """Of the individuals with LEAST_FRESH fresh scores, the one with the best mean of these.
 
     None where no more than the seed genome, whose fresh runs are the yardstick, has as many.
     """
-    known = [one for one in individuals if len(fresh_scores(one)) >= LEAST_FRESH]
+    known = [one for one in individuals if len(one.fresh_scores) >= LEAST_FRESH]
     if not any(one.parents for one in known):
         return None
-    return max(known, key=lambda one: (one.fitness.wvalues[0], -one.id))
+    return max(known, key=lambda one: (one.fitness.weights[0] * statistics.fmean(one.fresh_scores), -one.id))
 
 
 def confirmation(individual: Individual, seed: Individual, noise: Noise, direction: Direction) -> Confirmation | None:
@@ -110,7 +106,7 @@ def confirmation(individual: Individual, seed: Individual, noise: Noise, directi
     `noise` is what the search knew of one run's. It counts beside the spread of the fresh runs themselves, which a
     machine that has become busier since may have made larger.
     """
-    own, base = fresh_scores(individual), fresh_scores(seed)
+    own, base = individual.fresh_scores, seed.fresh_scores
     if len(own) < LEAST_FRESH or len(base) < LEAST_FRESH:
         return None
     noise = pooled_noise([own, base], noise.sd, noise.degrees)
@@ -121,7 +117,8 @@ def confirmation(individual: Individual, seed: Individual, noise: Noise, directi
     gain = sign * (seed_mean - mean)
     # A Student tail has no closed form for any degrees of freedom: a normal one as wide at 95 % stands in.
     spread = wide / 1.96 * noise.sd * math.sqrt(1 / len(own) + 1 / len(base))
-    apparent = sign * (statistics.fmean(search_scores(seed)) - statistics.fmean(search_scores(individual)))
+    seen, seen_base = search_scores(individual), search_scores(seed)
+    apparent = sign * (statistics.fmean(seen_base) - statistics.fmean(seen)) if seen and seen_base else math.nan
     return Confirmation(
         mean,
         mean - half,

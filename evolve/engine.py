@@ -16,12 +16,12 @@ from deap import base, tools
 from evolve.archive.repository import Archive
 from evolve.arena import Direction
 from evolve.breeding import Operators, Source
-from evolve.confirmation import CHOICE, FRESH, Pair, confirmed, outstanding
+from evolve.confirmation import Pair, confirmed, outstanding
 from evolve.estimates import Estimates
 from evolve.evaluation import heartbeat
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Cancelled, Trial, cancel
-from evolve.individual import Individual, Outcome, Status
+from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
 from evolve.race import Race
 
 REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
@@ -198,7 +198,7 @@ class Evolution:
         """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
         seed = self.seed_individual
         done = {outcome.replicate for outcome in seed.outcomes}
-        if done and not seed.fitness.measured:
+        if seed.searched and not seed.fitness.measured:
             seed_replicates = max(done) + 2  # it failed whenever it ran: nothing can start before it is mended
         for replicate in range(seed_replicates):
             if replicate not in done:
@@ -253,7 +253,7 @@ class Evolution:
         self.evaluations += 1
         self._evaluated.add(individual.id)
         self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
-        if outcome.replicate >= FRESH:
+        if outcome.fresh:
             self._fresh[individual.id] = individual
         if self.racing is not None:
             self.racing.take(individual, outcome)

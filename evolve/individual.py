@@ -13,6 +13,9 @@ from deap import base
 
 from evolve.arena import Direction
 
+CHOICE = 1000  # replicates numbered from here on tell the contenders for the championship apart
+FRESH = 2000  # and from here on measure the champion: on another validation split, and no selection sees them
+
 
 class Status(enum.StrEnum):
     """How an evaluation ended. Everything but OK is a failure: archived like any other, never selected."""
@@ -31,11 +34,13 @@ class Outcome:
     """One evaluation of one genome: what was measured, or why nothing was.
 
     Times are seconds, memory is MB (10^6 bytes). `score` is the arena's metric (for the GPT arenas
-    validation bits per byte) and is there if and only if the status is OK.
+    bits per byte on the search split, of a fresh run on the confirm split) and is there if and only if the
+    status is OK.
     """
 
     status: Status
     score: float | None = None
+    locked: float | None = None  # of a fresh run: on the locked split, which is shown once, at the end
     reason: str = ""  # one sentence for a failure
     individual: int = -1
     replicate: int = 0
@@ -61,6 +66,11 @@ class Outcome:
         finite = self.score is not None and math.isfinite(self.score)
         if finite != (self.status is Status.OK) or (self.score is not None and not finite):
             raise ValueError(f"status {self.status} does not go with score {self.score}")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it only confirms: its score, on another split, is never averaged with those of the search."""
+        return self.replicate >= FRESH
 
     def to_record(self) -> dict[str, Any]:
         """The outcome as JSON-ready values; `from_record` is its inverse."""
@@ -178,12 +188,24 @@ class Individual:
 
     @property
     def scores(self) -> list[float]:
-        return [outcome.score for outcome in self.outcomes if outcome.score is not None]
+        """Of the search: what fitness and every decision rest on."""
+        return [one.score for one in self.outcomes if one.score is not None and not one.fresh]
+
+    @property
+    def fresh_scores(self) -> list[float]:
+        """Of the runs that no selection has seen."""
+        return [one.score for one in self.outcomes if one.score is not None and one.fresh]
+
+    @property
+    def searched(self) -> bool:
+        """Whether the search has an outcome of it; fresh runs are none."""
+        return any(not one.fresh for one in self.outcomes)
 
     def add(self, outcome: Outcome) -> None:
-        """Take one more outcome into the estimate."""
+        """Take one more outcome; the estimate is of those of the search."""
         self.outcomes.append(outcome)
-        self.fitness = type(self.fitness)(self.scores)
+        if not outcome.fresh:
+            self.fitness = type(self.fitness)(self.scores)
 
     def __repr__(self) -> str:
         return f"Individual({self.id}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"

@@ -9,11 +9,11 @@ from pathlib import Path
 from evolve.archive.repository import Archive
 from evolve.archive.table import evaluations
 from evolve.arena import Direction
-from evolve.confirmation import FRESH, confirmed
+from evolve.confirmation import confirmed
 from evolve.errors import UserError
 from evolve.estimates import Estimates
 from evolve.inbox import outside_lines
-from evolve.individual import Status
+from evolve.individual import FRESH, Status
 from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
 from evolve.rundir import RunDirectory

@@ -24,7 +24,7 @@ from evolve.evaluation.dry_run import DryRun
 from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
-from evolve.individual import Individual, Offspring
+from evolve.individual import FRESH, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
@@ -35,10 +35,11 @@ from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.settings import Settings
 from evolve.stop import StopSignals
-from evolve.summary import champion_lines, continue_command, duration, lineage_lines
+from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
+SEARCH_SPLITS, FRESH_SPLITS = ("search",), ("confirm", "locked")  # of the validation tokens
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -278,6 +279,7 @@ class TrialMaker:
 
     def _trial(self, individual: int, replicate: int, genome: str, folder: str) -> Trial:
         arena = self.arena
+        splits = FRESH_SPLITS if replicate >= FRESH else SEARCH_SPLITS
         return Trial(
             individual=individual,
             replicate=replicate,
@@ -297,10 +299,11 @@ class TrialMaker:
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
             opening=self._files("train"),
-            closing=self._files("search"),
+            closing=self._files(*splits),
             startup_cpu=arena.startup_cpu,
             scorer=arena.scorer,
             higher_is_better=arena.direction is Direction.MAX,
+            splits=splits,
             folder=str((self.directory.trials / folder).resolve()),
         )
 
@@ -349,6 +352,7 @@ def _conclude(
     lines = [
         "",
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
+        *locked_lines(best, evolution.seed_individual),
         "",
         "Lineage",
         *lineage_lines(evolution.archive.lineage(best)),

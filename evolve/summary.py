@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import statistics
 from collections.abc import Iterable
 
 from evolve.arena import Direction
-from evolve.confirmation import CHOICE, FRESH, Confirmation, confirmation
-from evolve.individual import Individual, Outcome, Status
+from evolve.confirmation import Confirmation, confirmation
+from evolve.individual import CHOICE, Individual, Outcome, Status
 from evolve.noise import Noise
 
 
@@ -25,8 +26,9 @@ def verdict(individual: Individual, outcome: Outcome, parent: Individual | None)
         return f"{outcome.status.replace('_', ' ')}: {outcome.reason}" if outcome.reason else outcome.status.value
     text = f"{outcome.score:.4f}"
     if outcome.replicate:
-        kind = "run" if outcome.replicate < CHOICE else "further run" if outcome.replicate < FRESH else "fresh run"
-        return f"{text} ({kind} {outcome.replicate % CHOICE + 1}; mean {individual.fitness.mean:.4f})"
+        kind = "fresh run" if outcome.fresh else "run" if outcome.replicate < CHOICE else "further run"
+        mean = statistics.fmean(individual.fresh_scores) if outcome.fresh else individual.fitness.mean
+        return f"{text} ({kind} {outcome.replicate % CHOICE + 1}; mean {mean:.4f})"
     if parent is not None and parent.fitness.measured:
         text += f" ({individual.fitness.gain_over(parent.fitness):+.4f})"
     return text
@@ -75,9 +77,23 @@ def champion_lines(
     ]
 
 
+def locked_lines(best: Individual, seed: Individual) -> list[str]:
+    """The champion on the locked split, from its fresh runs and those of the seed genome; nothing without them.
+
+    For the end of a search and of `evolve confirm` alone: a figure that is looked at on the way gets chosen by.
+    """
+    own, base = ([one.locked for one in who.outcomes if one.locked is not None] for who in (best, seed))
+    if best is seed or not own or not base:
+        return []
+    return [
+        f"On the locked split, which nothing was chosen by: {statistics.fmean(own):.4f} (seed genome "
+        f"{statistics.fmean(base):.4f}), from the same runs."
+    ]
+
+
 def _real_gain(fresh: Confirmation) -> str:
     """How much of the gain that the search showed is there again, in one sentence."""
-    if fresh.apparent <= 0:
+    if not fresh.apparent > 0:
         return f"The search itself showed no gain; the fresh runs show one of {fresh.gain:.4f}."
     share = f"{100 * fresh.real_share:.0f} %" if fresh.gain > 0 else "nothing"
     return f"Of the gain of {fresh.apparent:.4f} that the search showed, {share} is real: {fresh.gain:.4f}."

@@ -1,4 +1,4 @@
-"""Which text a model is trained on: the documents of a corpus, and which of them are for validation."""
+"""Which text a model is trained on: the documents of a corpus, and which of them are kept for scoring."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpt.errors import UserError
+from gpt.prepared import SPLITS
 
 STDLIB = "stdlib"
-VALIDATION_PERCENT = 5
+SPLIT_PERCENT = 5  # of the documents, for each validation split
 PIECE = 8192  # characters: a longer text of the user's is cut, so that one large file can be split, too
 # Left out of the standard library: what is not its own, not text, or kept in another package by some systems.
 _NOT_STDLIB = re.compile(r"(site-packages|dist-packages|__pycache__|tests?|idle_test|encodings|config-.*)")
@@ -28,10 +29,11 @@ class Document:
     text: str
 
     @property
-    def is_validation(self) -> bool:
-        """True for about 5 % of the names, the same ones everywhere and always."""
+    def split(self) -> str | None:
+        """The validation split it belongs to, by its name: the same one everywhere and always. None: training."""
         digest = hashlib.sha256(self.name.encode("utf-8", "surrogateescape")).digest()
-        return int.from_bytes(digest[:8], "big") % 100 < VALIDATION_PERCENT
+        place = int.from_bytes(digest[:8], "big") % 100 // SPLIT_PERCENT
+        return SPLITS[place] if place < len(SPLITS) else None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gpt.errors import UserError
+from gpt.prepared import SPLITS
 
 DEFAULT_BOX = 5.0  # seconds
 DEFAULT_SEQUENCE_LENGTH = 128  # tokens
@@ -28,6 +29,7 @@ class Harness:
     device: str | None = None
     threads: int | None = None
     report_fd: int | None = None
+    splits: tuple[str, ...] = SPLITS[:1]  # to be scored on; the first gives val_bpb
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Harness:
@@ -44,6 +46,7 @@ class Harness:
             device=device,
             threads=_number(environment, "GPT_THREADS", int, 0, low=1) or None,
             report_fd=_optional_descriptor(environment),
+            splits=_splits(environment),
         )
 
 
@@ -58,6 +61,16 @@ def _number(environment: Mapping[str, str], name: str, kind: Callable[[str], T],
     if not math.isfinite(value) or value < low:
         raise UserError(f"{name}={text} must be a finite number, at least {low}.")
     return value
+
+
+def _splits(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("GPT_SPLITS")
+    if not text:
+        return SPLITS[:1]
+    names = tuple(text.split(","))
+    if len(set(names)) < len(names) or not set(names) <= set(SPLITS):
+        raise UserError(f"GPT_SPLITS='{text}' must name some of {', '.join(SPLITS)}, each once, with commas between.")
+    return names
 
 
 def _optional_descriptor(environment: Mapping[str, str]) -> int | None:

@@ -22,17 +22,19 @@ from gpt.prepared import (
     LARGEST_VOCABULARY,
     META,
     SMALLEST_VOCABULARY,
+    SPLITS,
     TOKEN_BYTES,
     TOKENIZER,
     TRAIN,
     VALIDATION,
     Meta,
     Prepared,
+    part_file,
 )
 
-FORMAT = 1  # part of a folder's name: to be raised when the same text would give other files
+FORMAT = 2  # part of a folder's name: to be raised when the same text would give other files
 DEFAULT_VOCABULARY = 1024
-SMALLEST_PART = 4096  # tokens; with less there is nothing to train on or to score
+SMALLEST_PART = 2048  # tokens; with less there is nothing to train on or to score
 BATCH = 1 << 20  # characters encoded at a time
 
 
@@ -96,7 +98,7 @@ def _build(corpus: Corpus, vocab_size: int, folder: Path) -> None:
 
     def training_texts() -> Iterator[str]:
         for document in _documents(corpus, f"Learning {vocab_size:,} tokens"):
-            if not document.is_validation:
+            if document.split is None:
                 yield document.text
 
     tokenizer = bpe.train(training_texts(), vocab_size)
@@ -105,14 +107,15 @@ def _build(corpus: Corpus, vocab_size: int, folder: Path) -> None:
     bpe.byte_lengths(tokenizer).astype("<u2").tofile(folder / TOKEN_BYTES)
 
     fingerprint = hashlib.sha256((folder / TOKENIZER).read_bytes())
-    tokens = {TRAIN: 0, VALIDATION: 0}
-    sizes = {TRAIN: 0, VALIDATION: 0}
-    with (folder / TRAIN).open("wb") as train, (folder / VALIDATION).open("wb") as validation:
-        files = {TRAIN: train, VALIDATION: validation}
+    tokens = dict.fromkeys((TRAIN, *SPLITS), 0)
+    sizes = dict.fromkeys((TRAIN, *SPLITS), 0)
+    (folder / VALIDATION).mkdir()
+    with contextlib.ExitStack() as closing:
+        files = {part: closing.enter_context((folder / part_file(part)).open("wb")) for part in tokens}
         for batch in _batched(_documents(corpus, "Encoding")):
             encoded = bpe.encode(tokenizer, [document.text for document in batch])
             for document, ids in zip(batch, encoded, strict=True):
-                part = VALIDATION if document.is_validation else TRAIN
+                part = document.split or TRAIN
                 data = ids.astype("<u2").tobytes()
                 files[part].write(data)
                 fingerprint.update(part.encode() + data)
@@ -123,17 +126,17 @@ def _build(corpus: Corpus, vocab_size: int, folder: Path) -> None:
     if min(tokens.values()) < SMALLEST_PART:
         raise UserError(
             f"'{corpus.root}' is too small to split: it gives {tokens[TRAIN]:,} tokens to train on and"
-            f" {tokens[VALIDATION]:,} to validate on, and each part needs {SMALLEST_PART:,}."
-            " Half a megabyte of text is usually enough."
+            f" {', '.join(f'{tokens[split]:,}' for split in SPLITS)} to validate on, and each part needs"
+            f" {SMALLEST_PART:,}. A megabyte of text is usually enough."
         )
     meta = Meta(
         corpus=corpus.name,
         fingerprint=fingerprint.hexdigest()[:16],
         vocab_size=tokenizer.get_vocab_size(),
         train_tokens=tokens[TRAIN],
-        val_tokens=tokens[VALIDATION],
         train_bytes=sizes[TRAIN],
-        val_bytes=sizes[VALIDATION],
+        validation_tokens={split: tokens[split] for split in SPLITS},
+        validation_bytes={split: sizes[split] for split in SPLITS},
     )
     (folder / META).write_text(json.dumps(asdict(meta), indent=1) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A prepared corpus on disk: tokens of both parts, the tokenizer, and what is known of them."""
+"""A prepared corpus on disk: tokens of all parts, the tokenizer, and what is known of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ from gpt.errors import UserError
 
 META = "meta.json"
 TRAIN = "train.bin"
-VALIDATION = "val.bin"
+VALIDATION = "validation"  # a folder of its own, so that it can be hidden whole
 TOKEN_BYTES = "token_bytes.bin"
 TOKENIZER = "tokenizer.json"
 SMALLEST_VOCABULARY = 257  # every byte, and the token that begins a document: any text can be encoded
 LARGEST_VOCABULARY = 65536  # what uint16 can hold
+# Search decisions see only the first, figures of confirmed champions come from the second, and the third is
+# looked at once, at the end.
+SPLITS = ("search", "confirm", "locked")
+
+
+def part_file(part: str) -> str:
+    """Where in the folder the tokens of the training part or of a validation split are."""
+    return f"{VALIDATION}/{part}.bin" if part in SPLITS else TRAIN
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,9 @@ class Meta:
     fingerprint: str  # of the tokens and the tokenizer
     vocab_size: int
     train_tokens: int
-    val_tokens: int
     train_bytes: int
-    val_bytes: int
+    validation_tokens: dict[str, int]  # by split
+    validation_bytes: dict[str, int]
 
 
 class Prepared:
@@ -43,14 +51,10 @@ class Prepared:
         self.folder = folder
         try:
             self.meta = Meta(**json.loads((folder / META).read_text(encoding="utf-8")))
-            tokens = {TRAIN: self.meta.train_tokens, VALIDATION: self.meta.val_tokens}
-            whole = all((folder / name).stat().st_size == 2 * count for name, count in tokens.items())
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"'{folder}' holds no prepared corpus ({error}). Make one with `python -m gpt.prepare`."
             ) from error
-        if not whole:
-            raise UserError(f"The prepared corpus in '{folder}' is damaged. Delete that folder and prepare it again.")
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -59,12 +63,27 @@ class Prepared:
     @cached_property
     def train(self) -> NDArray[np.uint16]:
         """Tokens to train on, shape (train_tokens,), mapped and not read."""
-        return mapped(self.folder / TRAIN)
+        return self._tokens(TRAIN, self.meta.train_tokens)
 
-    @cached_property
-    def validation(self) -> NDArray[np.uint16]:
-        """Tokens to score on, shape (val_tokens,), mapped and not read."""
-        return mapped(self.folder / VALIDATION)
+    def validation(self, split: str) -> NDArray[np.uint16]:
+        """Tokens of one of the SPLITS to score on, shape (validation_tokens[split],), mapped and not read."""
+        return self._tokens(split, self.meta.validation_tokens[split])
+
+    def _tokens(self, part: str, count: int) -> NDArray[np.uint16]:
+        """Looked for only here: whoever is handed the tokens of a part need not be able to see its file.
+
+        Raises UserError where they are absent or damaged.
+        """
+        file = self.folder / part_file(part)
+        try:
+            whole = file.stat().st_size == 2 * count
+        except OSError as error:
+            raise UserError(f"The tokens {file} cannot be read: {error.strerror}.") from error
+        if not whole:
+            raise UserError(
+                f"The prepared corpus in '{self.folder}' is damaged. Delete that folder and prepare it again."
+            )
+        return mapped(file)
 
     @cached_property
     def token_bytes(self) -> NDArray[np.uint16]:
@@ -73,9 +92,9 @@ class Prepared:
 
     def summary(self) -> dict[str, Any]:
         """What `python -m gpt.prepare` prints as its last line."""
-        parts = {"train": TRAIN, "search": VALIDATION}
-        files = {part: str(self.folder / name) for part, name in parts.items()}
-        return asdict(self.meta) | {"data": str(self.folder), "parts": files}
+        files = {"train": TRAIN, **{split: part_file(split) for split in SPLITS}}
+        parts = {part: str(self.folder / file) for part, file in files.items()}
+        return asdict(self.meta) | {"data": str(self.folder), "parts": parts}
 
 
 def mapped(file: Path | BinaryIO) -> NDArray[np.uint16]:

@@ -86,7 +86,7 @@ def main() -> None:
         except ContractError as violation:
             report.send("violation", reason=str(violation))
             sys.exit(VIOLATION)
-        named = {f"{split}_bpb": score for split, score in zip(("search",), scores, strict=True)}
+        named = {f"{split}_bpb": score for split, score in zip(harness.splits, scores, strict=True)}
         report.send("result", val_bpb=scores[0], **named, model=way)
         return
     print("The trained model cannot be scored again, " + "; ".join(reasons), file=sys.stderr, flush=True)

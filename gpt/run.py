@@ -8,7 +8,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class Run:
         self.sequence_length = harness.sequence_length
         self.vocab_size = corpus.meta.vocab_size
         self._corpus = corpus
+        self._splits = harness.splits
         self._clock = Clock(harness.box)
         self._report = Report(harness.report_fd)
         self._started_at = time.monotonic()
@@ -128,7 +129,9 @@ class Run:
             print(f"step {self._steps:>6}  {progress:>4.0%} of {self.box:g} s  loss {value:.4f}", flush=True)
 
     def finish(self, model: nn.Module) -> None:
-        """Stop the clock, score the model and print the summary. Ends the process (3) on a broken contract.
+        """Stop the clock, score the model on the run's splits and print the summary.
+
+        Ends the process on a broken contract (3), and where the validation tokens cannot be read (2).
 
         Raises RuntimeError when called twice or before any batch, FloatingPointError where the model's
         logits are not finite.
@@ -144,26 +147,29 @@ class Run:
         counts = {"steps": self._steps, "tokens": self._tokens}
         _, files = self._report.ask("close", training_seconds=seconds, state=state, **counts, **pace)
         opened = time.monotonic()
-        validation = mapped(files[0]) if files else self._corpus.validation
-        rows = validation_rows(validation, self.sequence_length, VALIDATION_TOKENS)
-        token_bytes = torch.from_numpy(self._corpus.token_bytes.astype(np.int64))
         try:
-            score = bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed, state)
+            rows = self._validation(files)
+            scores = {split: self._score(model, rows[split], state) for split in self._splits}
         except ContractError as violation:
             self._end_violated(violation)
+        except UserError as error:
+            print(error, file=sys.stderr, flush=True)
+            sys.exit(2)
+        first, *further = self._splits
         parameters = sum(parameter.numel() for parameter in model.parameters())
         constants = summary.constants(sys.modules["__main__"])
         memory = summary.peak_memory_mb(self.device)
         answer, files = self._report.ask(
             "result",
-            val_bpb=score,
+            val_bpb=scores[first],
+            **{f"{split}_bpb": scores[split] for split in further},
             scoring_seconds=time.monotonic() - opened,
             parameters=parameters,
             peak_memory_mb=memory,
             constants=constants,
         )
         figures = summary.Summary(
-            val_bpb=score,
+            val_bpb=scores[first],
             training_seconds=seconds,
             total_seconds=time.monotonic() - self._started_at,
             peak_memory_mb=memory,
@@ -177,6 +183,16 @@ class Run:
         if answer.get("again"):
             state_file, graph_file = files
             self._report.send("exported", reason=hand_over(model, self.device, state_file, graph_file))
+
+    def _validation(self, files: list[BinaryIO]) -> dict[str, Tensor]:
+        """The rows of each split, from what the harness handed over, or from the corpus where it handed nothing."""
+        parts = map(mapped, files) if files else map(self._corpus.validation, self._splits)
+        rows = [validation_rows(part, self.sequence_length, VALIDATION_TOKENS) for part in parts]
+        return dict(zip(self._splits, rows, strict=True))
+
+    def _score(self, model: nn.Module, rows: Tensor, state: str) -> float:
+        token_bytes = torch.from_numpy(self._corpus.token_bytes.astype(np.int64))
+        return bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed, state)
 
     def _end_violated(self, violation: ContractError) -> NoReturn:
         self._report.send("violation", reason=str(violation))

@@ -9,18 +9,15 @@ import pytest
 
 from evolve.arena import Direction
 from evolve.confirmation import (
-    CHOICE,
-    FRESH,
     Pair,
     confirmation,
     confirmed,
     contenders,
-    fresh_scores,
     outstanding,
     student_975,
 )
 from evolve.estimates import Estimates
-from evolve.individual import Individual, MaximisedFitness, MinimisedFitness, Outcome, Status
+from evolve.individual import CHOICE, FRESH, Individual, MaximisedFitness, MinimisedFitness, Outcome, Status
 from evolve.noise import Noise
 
 
@@ -99,7 +96,7 @@ def test_failed_fresh_runs_are_not_repeated_for_ever_and_confirm_nothing() -> No
     search = Search(seed=[1.0, 1.0], a=[0.9])
     for pair in search.outstanding():
         search.run(pair, None if pair[0] else 1.0)
-    assert search.outstanding() == [] and fresh_scores(search.individuals[1]) == []
+    assert search.outstanding() == [] and search.individuals[1].fresh_scores == []
     assert confirmation(search.individuals[1], search.individuals[0], Noise(0.01, 9), Direction.MIN) is None
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evolve.breeding import Operators
-from evolve.confirmation import CHOICE, FRESH, confirmation, fresh_scores
+from evolve.confirmation import confirmation
 from evolve.engine import CONFIRM, REPLICATE_SHARE, Evolution
 from evolve.errors import UserError
 from evolve.evaluation.trial import Cancelled, Trial
-from evolve.individual import Outcome, Status
+from evolve.individual import CHOICE, FRESH, Outcome, Status
 from evolve.randomness import replicate_seed
+from evolve.summary import locked_lines
 from tests.stub import evaluate, evolve, noisy, story
 
 
@@ -88,13 +90,44 @@ def test_the_champion_is_confirmed_on_fresh_seeds(tmp_path: Path) -> None:
     evolution = evolve(tmp_path, pop=3, gens=10, function=noisy, seed_replicates=3)
     champion, seed = evolution.champion, evolution.seed_individual
     assert champion is not None and champion is not seed
-    assert len(fresh_scores(champion)) == len(fresh_scores(seed)) == CONFIRM
+    assert len(champion.fresh_scores) == len(seed.fresh_scores) == CONFIRM
     figure = confirmation(champion, seed, evolution.estimates.noise, evolution.direction)
     assert figure is not None
-    assert figure.mean == pytest.approx(sum(fresh_scores(champion)) / CONFIRM)
+    assert figure.mean == pytest.approx(sum(champion.fresh_scores) / CONFIRM)
     assert figure.low < figure.mean < figure.high and figure.probability > 0.99
     fresh = [pair for pair in pairs(evolution) if pair[1] >= FRESH]
     assert [id for id, _ in fresh] == [champion.id, seed.id] * CONFIRM  # interleaved
+
+
+def test_no_figure_mixes_the_scores_of_two_splits(tmp_path: Path) -> None:
+    def other_splits(trial: Trial) -> Outcome:
+        """Fresh runs are scored on text that is much harder, as no search could fail to notice."""
+        outcome = noisy(trial)
+        assert outcome.score is not None
+        if trial.replicate < FRESH:
+            assert trial.splits == ("search",)
+            return outcome
+        assert trial.splits == ("confirm", "locked")
+        return replace(outcome, score=outcome.score + 100, locked=outcome.score + 200)
+
+    plan: dict[str, Any] = {"pop": 3, "gens": 10, "seed_replicates": 3}
+    alike = evolve(tmp_path / "alike", function=noisy, **plan)
+    search = evolve(tmp_path / "search", function=other_splits, **plan)
+    assert story(search) == story(alike)  # fitness included
+    assert [one.id for one in search.population] == [one.id for one in alike.population]
+    assert search.estimates.noise == alike.estimates.noise
+    champion, seed = search.champion, search.seed_individual
+    assert champion is not None and alike.champion is not None and champion.id == alike.champion.id
+    assert champion.fitness.mean < seed.fitness.mean < 100 < min(champion.fresh_scores + seed.fresh_scores)
+    figure = confirmation(champion, seed, search.estimates.noise, search.direction)
+    assert figure is not None
+    assert figure.mean == pytest.approx(sum(champion.fresh_scores) / CONFIRM) and figure.mean > 100
+    assert 0 < figure.gain < 100 and 0 < figure.apparent < 100
+    (locked,) = locked_lines(champion, seed)
+    assert f"chosen by: {figure.mean + 100:.4f} (seed genome {figure.seed_mean + 100:.4f})" in locked
+    again = evolve(tmp_path / "search", function=other_splits, **plan)  # read from the archive
+    assert story(again) == story(search)
+    assert locked_lines(again.champion or seed, again.seed_individual) == [locked]
 
 
 def test_idle_slots_at_the_end_of_the_plan_measure_the_seed_genome_again(tmp_path: Path) -> None:
@@ -216,7 +249,7 @@ def test_as_many_trials_run_at_once_as_there_are_workers(tmp_path: Path) -> None
     together = threading.Barrier(3, timeout=30)
 
     def meet(trial: Trial) -> Outcome:
-        if 0 < trial.individual <= 9:
+        if trial.individual and not trial.replicate:  # births come in threes; replicates, when they are due
             together.wait()
         return evaluate(trial)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evolve.arena import Direction
-from evolve.individual import Fitness, Individual, Outcome, Status, fitness_type
+from evolve.individual import FRESH, Fitness, Individual, Outcome, Status, fitness_type
 
 scores = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8)
 
@@ -77,6 +77,12 @@ def test_an_outcome_survives_its_record() -> None:
     assert Outcome.from_record(record) == outcome
 
 
+def test_fresh_runs_alone_are_no_evaluation_by_the_search() -> None:
+    one = Individual(1, (0,), operator="", idea="", generation=1, commit="", read_genome=str, fitness=Fitness())
+    one.add(Outcome(Status.OK, 9.0, replicate=FRESH))
+    assert not one.searched and not one.fitness.valid
+
+
 def test_outcomes_refine_the_fitness() -> None:
     kind = fitness_type(Direction.MIN)
     one = Individual(
@@ -87,5 +93,7 @@ def test_outcomes_refine_the_fitness() -> None:
     one.add(Outcome(Status.OK, 2.0))
     one.add(Outcome(Status.OK, 4.0))
     assert (one.fitness.mean, one.fitness.count) == (3.0, 2)
+    one.add(Outcome(Status.OK, 9.0, replicate=FRESH, locked=8.0))  # on another split: never in the same mean
+    assert (one.fitness.mean, one.fitness.count, one.fresh_scores) == (3.0, 2, [9.0])
     assert type(one.fitness) is kind
     assert one.genome == "c"

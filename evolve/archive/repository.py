@@ -148,8 +148,8 @@ class Archive:
         return list(self._order)
 
     def pending(self) -> list[Individual]:
-        """Individuals without an outcome: their evaluation was in flight, or never began."""
-        return [individual for individual in self._individuals.values() if not individual.outcomes]
+        """Individuals that the search has no outcome of: their evaluation was in flight, or never began."""
+        return [individual for individual in self._individuals.values() if not individual.searched]
 
     def find(self, genome: str) -> int | None:
         """The first individual with exactly this text; None where there is none."""

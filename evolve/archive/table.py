@@ -26,11 +26,12 @@ _FROM_OUTCOME = (
 
 
 def evaluations(archive: Archive) -> list[dict[str, Any]]:
-    """One row an evaluation in order of arrival, then one for each individual without an outcome.
+    """One row an evaluation in order of arrival, then one for each individual that the search has no outcome of.
 
     All rows have the same keys. `evaluation` counts from 0; `parents` is text ("3 5"), `constants` and
     `cost` are JSON text, times are seconds, `started` is Unix time, memory is MB. What an evaluation did
-    not measure, and everything about one that has not been, is None.
+    not measure, and everything about one that has not been, is None. Scores of replicates 2000 and on are of
+    the confirm split: they are not to be averaged with others.
     """
     rows = [
         _row(individual, outcome, evaluation) for evaluation, (individual, outcome) in enumerate(archive.in_order())

@@ -44,7 +44,7 @@ def outcome(trial: Trial, ending: Ending) -> Outcome:
     measured = _printed(trial, ending) if trial.score == "printed" else _reported(trial, ending)
     failure = _failure(trial, ending, measured["score"])
     if failure is not None:
-        measured["score"] = None
+        measured["score"] = measured["locked"] = None
     status, reason = failure or (Status.OK, "")
     return Outcome(
         status=status,
@@ -165,11 +165,11 @@ def rescored(first: Outcome, own: Ending, again: Ending | None) -> Outcome:
     if abs(report.score - first.score) > AGREEMENT * abs(first.score):
         reason = f"reported {first.score:.6f}, and its model, scored again by itself, has {report.score:.6f}"
         return _failed(first, Status.CHEATED, reason)
-    return replace(first, score=report.score, verified=report.model)
+    return replace(first, score=report.score, locked=report.locked, verified=report.model)
 
 
 def _failed(outcome: Outcome, status: Status, reason: str) -> Outcome:
-    return replace(outcome, status=status, score=None, reason=reason[:1000])
+    return replace(outcome, status=status, score=None, locked=None, reason=reason[:1000])
 
 
 def _reported(trial: Trial, ending: Ending) -> dict[str, Any]:
@@ -181,6 +181,7 @@ def _reported(trial: Trial, ending: Ending) -> dict[str, Any]:
         seconds["scoring"] = ending.ended - report.closed
     return {
         "score": report.score,
+        "locked": report.locked,
         "seconds": seconds | {"total": ending.ended - ending.started},
         "steps": report.steps,
         "tokens": report.tokens,

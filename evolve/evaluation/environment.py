@@ -44,6 +44,7 @@ def genome_environment(trial: Trial, slot: Slot) -> dict[str, str]:
         "GPT_BOX": str(trial.time_box),
         "GPT_DEVICE": trial.device,
         "GPT_THREADS": str(len(slot.cores)),
+        "GPT_SPLITS": ",".join(trial.splits),
     }
     if trial.score == "harness":
         environment["GPT_REPORT_FD"] = str(REPORT_FD)

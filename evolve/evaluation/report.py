@@ -37,6 +37,7 @@ class Report:
     closed: float | None = None
     finished: bool = False  # a result was reported
     score: float | None = None  # None: none yet, or not a number
+    locked: float | None = None  # on the locked split, where it was scored on that, too
     training_seconds: float = 0.0  # as claimed
     last_step: float = 0.0  # seconds of work since the last batch was asked for, as claimed
     longest_step: float = math.inf  # between two batches
@@ -118,6 +119,8 @@ class Report:
         score = _number(event, self.metric)
         self.score = score if math.isfinite(score) else None
         self.finished = True
+        if event.get("locked_bpb") is not None:
+            self.locked = _finite(event, "locked_bpb")
         if event.get("parameters") is not None:
             self.parameters = _count(event, "parameters")
         if event.get("peak_memory_mb") is not None:

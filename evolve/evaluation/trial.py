@@ -58,6 +58,7 @@ class Trial:
     scorer: str = ""  # module that scores a trained model again, in other processes; empty: no score is computed again
     bar: float | None = None  # the worst score that is computed again; None: none is
     higher_is_better: bool = False
+    splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
 
     def __post_init__(self) -> None:
         if not self.command:

@@ -54,11 +54,12 @@ def brief(
 def attempt(archive: Archive, individual: Individual, memory: Memory) -> Step:
     """One individual as its idea, what came of it, and its edit; a failure with the last lines it printed."""
     idea, diff = individual.idea, memory.diff(individual)
-    if not individual.outcomes:
+    if not individual.searched:
         return Step(idea, verdict="being measured", diff=diff)
     if not individual.fitness.measured:
-        last = individual.outcomes[-1]
-        tail = str(archive.curves(individual)[-1]["tail"]).splitlines()[-TAIL_LINES:]
+        runs = zip(individual.outcomes, archive.curves(individual), strict=True)
+        last, detail = [run for run in runs if not run[0].fresh][-1]
+        tail = str(detail["tail"]).splitlines()[-TAIL_LINES:]
         return Step(idea, verdict=last.status.replace("_", " "), diff=diff, reason=last.reason, tail="\n".join(tail))
     gain, stderr = _gain(individual, archive.individuals[individual.parents[0]])
     return Step(idea, gain, stderr, verdict(gain, stderr), diff)

@@ -40,6 +40,17 @@ def test_an_honest_genome_is_ok(make_trial: MakeTrial, preload: tuple[str, ...])
     assert Outcome.from_record(outcome.to_record()) == outcome
 
 
+def test_a_fresh_run_is_scored_on_the_splits_it_names(make_trial: MakeTrial) -> None:
+    source = OPEN + CLOSE + 'assert os.environ["GPT_SPLITS"] == "confirm,locked"\n' + RESULT
+    both = RESULT.replace("val_bpb=2.5", "val_bpb=2.5, locked_bpb=2.75")
+    outcomes = [
+        run_trial(make_trial(text, splits=("confirm", "locked")))
+        for text in (source, source.replace(RESULT, both), source.replace(RESULT, both + "sys.exit(1)"))
+    ]
+    assert [(one.score, one.locked) for one in outcomes] == [(2.5, None), (2.5, 2.75), (None, None)]
+    assert Outcome.from_record(outcomes[1].to_record()) == outcomes[1]
+
+
 @BOTH_WAYS
 def test_a_crash_shows_its_traceback_and_nothing_of_ours(make_trial: MakeTrial, preload: tuple[str, ...]) -> None:
     source = after_opening("def dive():\n    raise ValueError('the loss went up')\ndive()")

@@ -61,10 +61,10 @@ def watch(small: Prepared) -> Iterator[Callable[..., Watched]]:
     """Makes runs on the small corpus: `watch(box=..., seed=...)`."""
     ends: list[int] = []
 
-    def make(box: float = 0.2, seed: int = 0) -> Watched:
+    def make(box: float = 0.2, seed: int = 0, splits: tuple[str, ...] = ("search",)) -> Watched:
         reader, writer = os.pipe()
         ends.extend((reader, writer))
-        harness = Harness(box=box, seed=seed, sequence_length=16, report_fd=writer)
+        harness = Harness(box=box, seed=seed, sequence_length=16, report_fd=writer, splits=splits)
         return Watched(Run(harness, small, torch.device("cpu")), reader)
 
     yield make

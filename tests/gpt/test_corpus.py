@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gpt import corpus as corpora
 from gpt.corpus import PIECE, Corpus, Document
+from gpt.prepared import SPLITS
 
 
 def texts(corpus: Corpus) -> dict[str, str]:
@@ -21,9 +22,13 @@ def texts(corpus: Corpus) -> dict[str, str]:
 def test_the_split_never_changes() -> None:
     # Figures of scores hang on it: a change must be deliberate.
     names = [f"package/module{number}.py" for number in range(2000)]
-    chosen = [name for name in names if Document(name, "").is_validation]
-    assert len(chosen) == 110
-    assert chosen[:2] == ["package/module17.py", "package/module18.py"]
+    chosen = {split: [name for name in names if Document(name, "").split == split] for split in SPLITS}
+    assert {split: len(found) for split, found in chosen.items()} == {
+        "search": 110,
+        "confirm": 109,
+        "locked": 95,
+    }
+    assert chosen["search"][:2] == ["package/module17.py", "package/module18.py"]
 
 
 def test_standard_library_is_source_and_documentation() -> None:

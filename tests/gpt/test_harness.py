@@ -13,7 +13,7 @@ from gpt.harness import Harness
 
 def test_nothing_set_gives_the_defaults() -> None:
     harness = Harness.from_environment({})
-    assert harness == Harness(None, 0, 5.0, 128, None, None, None)
+    assert harness == Harness(None, 0, 5.0, 128, None, None, None, ("search",))
 
 
 def test_every_variable_is_read() -> None:
@@ -28,12 +28,13 @@ def test_every_variable_is_read() -> None:
                 "GPT_DEVICE": "cpu",
                 "GPT_THREADS": "3",
                 "GPT_REPORT_FD": str(writer),
+                "GPT_SPLITS": "confirm,locked",
             }
         )
     finally:
         os.close(reader)
         os.close(writer)
-    assert harness == Harness(Path("/data"), 7, 2.5, 64, "cpu", 3, writer)
+    assert harness == Harness(Path("/data"), 7, 2.5, 64, "cpu", 3, writer, ("confirm", "locked"))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,8 @@ def test_every_variable_is_read() -> None:
         ("GPT_SEQUENCE_LENGTH", "1"),
         ("GPT_DEVICE", "tpu"),
         ("GPT_REPORT_FD", "987654"),
+        ("GPT_SPLITS", "train"),
+        ("GPT_SPLITS", "search,search"),
     ],
 )
 def test_a_wrong_value_is_named(name: str, value: str) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from gpt import corpus as corpora
 from gpt import prepare, tokenizer
 from gpt.corpus import Corpus
 from gpt.errors import UserError
-from gpt.prepared import TOKENIZER, Prepared
+from gpt.prepared import SPLITS, TOKENIZER, VALIDATION, Prepared
 from tests.gpt.text import sentences, write_corpus
 
 
@@ -32,27 +33,31 @@ def left_in(cache: Path) -> list[str]:
     return sorted(path.name for path in (cache / "corpora").iterdir() if path.suffix != ".lock")
 
 
-def joined(corpus: Corpus, *, validation: bool) -> str:
+def joined(corpus: Corpus, split: str | None) -> str:
     documents = (document for file in corpus.files for document in corpus.read(file))
-    return "".join(document.text for document in documents if document.is_validation == validation)
+    return "".join(document.text for document in documents if document.split == split)
+
+
+def parts(prepared: Prepared) -> list[NDArray[np.uint16]]:
+    return [prepared.train, *(prepared.validation(split) for split in SPLITS)]
 
 
 def test_tokens_are_the_text_of_each_part(cache: Path, text: Path) -> None:
     corpus = corpora.folder(text)
     prepared = prepare.prepare(corpus, 300)
     bpe = tokenizer.load(prepared.folder / TOKENIZER)
-    assert tokenizer.decode(bpe, prepared.train) == joined(corpus, validation=False)
-    assert tokenizer.decode(bpe, prepared.validation) == joined(corpus, validation=True)
+    assert tokenizer.decode(bpe, prepared.train) == joined(corpus, None)
     assert prepared.meta.train_bytes == prepared.token_bytes[prepared.train].sum()
-    assert prepared.meta.val_bytes == prepared.token_bytes[prepared.validation].sum()
+    for split in SPLITS:
+        assert tokenizer.decode(bpe, prepared.validation(split)) == joined(corpus, split) != ""
+        assert prepared.meta.validation_bytes[split] == prepared.token_bytes[prepared.validation(split)].sum()
     assert prepared.meta.vocab_size == len(prepared.token_bytes) == 300
     assert left_in(cache) == [prepared.folder.name]
 
 
 def test_every_document_begins_with_bos(small: Prepared) -> None:
-    assert small.train[0] == small.validation[0] == tokenizer.BOS_ID
-    count = sum(int(np.count_nonzero(part == tokenizer.BOS_ID)) for part in (small.train, small.validation))
-    assert count == 80
+    assert all(part[0] == tokenizer.BOS_ID for part in parts(small))
+    assert sum(int(np.count_nonzero(part == tokenizer.BOS_ID)) for part in parts(small)) == 120
 
 
 def test_fingerprint_is_of_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: Path) -> None:
@@ -130,9 +135,9 @@ def test_parquet_rows_are_documents(cache: Path, tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "parquet" / "part.parquet", row_group_size=100)
     corpus = corpora.folder(tmp_path / "parquet", "body")
     prepared = prepare.prepare(corpus, 300)
-    bos = [np.count_nonzero(part == tokenizer.BOS_ID) for part in (prepared.train, prepared.validation)]
-    assert sum(bos) == 400
-    assert prepared.meta.train_bytes + prepared.meta.val_bytes == sum(len(row.encode()) for row in rows)
+    assert sum(np.count_nonzero(part == tokenizer.BOS_ID) for part in parts(prepared)) == 400
+    meta = prepared.meta
+    assert meta.train_bytes + sum(meta.validation_bytes.values()) == sum(len(row.encode()) for row in rows)
 
 
 def bad_folders(root: Path) -> dict[str, tuple[list[str], str]]:
@@ -201,12 +206,25 @@ def test_a_damaged_folder_is_told(small: Prepared, tmp_path: Path) -> None:
         Prepared(copied)
 
 
+def test_training_needs_no_sight_of_the_validation_tokens(small: Prepared, tmp_path: Path) -> None:
+    copied = shutil.copytree(small.folder, tmp_path / "copied")
+    shutil.rmtree(copied / VALIDATION)
+    hidden = Prepared(copied)
+    assert len(hidden.train) == small.meta.train_tokens
+    with pytest.raises(UserError, match="locked.bin cannot be read"):
+        hidden.validation("locked")
+    (copied / VALIDATION).mkdir()
+    (copied / VALIDATION / "search.bin").write_bytes(b"few")
+    with pytest.raises(UserError, match="is damaged"):
+        hidden.validation("search")
+
+
 def test_the_standard_library_is_enough_to_train_on(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare.main([]) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert summary["corpus"] == "stdlib"
     assert summary["vocab_size"] == 1024
     assert summary["train_tokens"] > 2_000_000
-    assert summary["val_tokens"] > 33_000  # what scoring reads, and its last targets
+    assert min(summary["validation_tokens"].values()) > 33_000  # what scoring reads, and its last targets
     assert Path(summary["data"]).is_relative_to(cache)
     assert Prepared(Path(summary["data"])).meta.fingerprint == summary["fingerprint"]

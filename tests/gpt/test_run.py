@@ -158,6 +158,18 @@ def test_finish_reports_and_prints(watch: Watch, capsys: pytest.CaptureFixture[s
     assert f"val_bpb:          {events['result']['val_bpb']:.6f}" in capsys.readouterr().out
 
 
+def test_further_splits_are_scored_beside_the_first(watch: Watch) -> None:
+    def result(*splits: str) -> dict[str, float]:
+        watched = watch(box=60, splits=splits)
+        next(watched.run.batches(3))
+        watched.run.finish(Bigram(watched.run.vocab_size))
+        return {key: value for key, value in watched.events()[-1].items() if key.endswith("_bpb")}
+
+    both = result("confirm", "locked")
+    assert both == {"val_bpb": result("confirm")["val_bpb"], "locked_bpb": result("locked")["val_bpb"]}
+    assert len({*both.values(), result("search")["val_bpb"]}) == 3
+
+
 def test_finish_may_come_early(watch: Watch) -> None:
     watched = watch(box=60)
     next(watched.run.batches(3))

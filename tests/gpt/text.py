@@ -13,7 +13,7 @@ def sentences(count: int, seed: int = 0) -> str:
     return "".join(" ".join(rng.choices(words, k=8)) + ".\n" for _ in range(count))
 
 
-def write_corpus(folder: Path, files: int = 80) -> Path:
+def write_corpus(folder: Path, files: int = 120) -> Path:
     """A folder of small text files that is large enough to split."""
     folder.mkdir(parents=True)
     for number in range(files):
