@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
@@ -32,26 +32,53 @@ def confirm(run: str, refs: Sequence[str], replicates: int, workers: int | None)
         raise UserError(f"--replicates {replicates} must be a whole number from 1 to {CHOICE - 1}.")
     console = Console(highlight=False)
     directory = RunDirectory.find(run)
+    chosen: list[Individual] = []
+
+    def pairs(archive: Archive) -> list[Pair]:
+        named = [archive.resolve(ref) for ref in refs or ["champion"]]
+        chosen.extend({one.id: one for one in [*named, archive.individuals[0]]}.values())
+        return further_runs(chosen, replicates)
+
+    def report(evolution: Evolution, arena: Arena) -> None:
+        _report(console, evolution, chosen, arena, directory)
+
+    return 130 if run_pairs(directory, console, pairs, workers, report) else 0
+
+
+def run_pairs(
+    directory: RunDirectory,
+    console: Console,
+    pairs: Callable[[Archive], Sequence[Pair]],
+    workers: int | None,
+    report: Callable[[Evolution, Arena], None],
+    *,
+    thorough: bool = False,
+) -> bool:
+    """Run chosen evaluations of an archive's individuals, archive them, and let `report` tell what came of them.
+
+    `pairs` chooses; `thorough`: every score is computed again. Returns whether the user stopped it at once.
+    Raises UserError.
+    """
     with EngineLock(directory), Archive.open(directory.archive, write=True) as archive:
         state = archive.read_state()
         arena = arenas.of_run(state)
         data = prepare(arena)
         require_corpus(state["corpus"], data, directory)
-        seed = archive.individuals[0]
-        chosen = [archive.resolve(ref) for ref in refs or ["champion"]]
-        individuals = list({one.id: one for one in [*chosen, seed]}.values())
+        wanted = pairs(archive)
         shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
         slots = local_slots(workers, arena.cores)
         evolution = Evolution(
             archive,
             make_toolbox(archive),
             TrialMaker(arena, data, directory),
-            pop=state.get("pop", len(individuals)),
+            pop=state.get("pop", len(archive.individuals)),
             gens=0,
             seed=state["seed"],
             confirm=0,
+            flagged=arena.flagged,
+            thorough=thorough,
         )
-        evolution.request(further_runs(individuals, replicates))
+        evolution.request(wanted)
         monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
         with (
             StopSignals() as stop,
@@ -59,8 +86,8 @@ def confirm(run: str, refs: Sequence[str], replicates: int, workers: int | None)
             monitor_type(evolution, len(slots), stop, console) as monitor,
         ):
             search(evolution, executor, len(slots), monitor, stop)
-        _report(console, evolution, individuals, arena, directory)
-    return 130 if stop.now else 0
+        report(evolution, arena)
+    return stop.now
 
 
 def further_runs(individuals: Sequence[Individual], replicates: int) -> list[Pair]:

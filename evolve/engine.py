@@ -14,19 +14,21 @@ import numpy as np
 from deap import base, tools
 
 from evolve.archive.repository import Archive
-from evolve.arena import Direction
+from evolve.arena import Direction, Flagged
 from evolve.breeding import Operators, Source
 from evolve.confirmation import Pair, confirmed, outstanding
 from evolve.estimates import Estimates
 from evolve.evaluation import heartbeat
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Cancelled, Trial, cancel
+from evolve.flags import new_flags
 from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
 from evolve.race import Race
 
 REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
 SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
 SEED_MOST = 6  # replicates of the seed genome, however much they disagree
+MARGIN = 2.0  # standard deviations of a run, beyond the cut, within which a score is computed again
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
 
 
@@ -62,12 +64,16 @@ class Evolution:
         replicate_share: float = REPLICATE_SHARE,
         confirm: int = CONFIRM,
         racing: Race | None = None,
+        flagged: Flagged = Flagged.AUDIT,
+        thorough: bool = False,
     ) -> None:
         """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate.
 
         `sources` are asked for offspring in their order; None: the operators that need no language model.
         `replicate_share` bounds the replicates by which the search decides, `confirm` is the number of fresh
         runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box.
+        `flagged` is what becomes of edits that touch what a genome has no business with. `thorough`: every
+        score is computed again, however bad.
         """
         self.archive = archive
         self.toolbox = toolbox
@@ -87,6 +93,9 @@ class Evolution:
         self._replicate_share = replicate_share
         self._confirm = confirm
         self.racing = racing
+        self._flagged = flagged
+        self._thorough = thorough
+        self._flags: dict[int, list[str]] = {}
         self._running: set[Pair] = set()
         self.evaluations = 0
         self._evaluated: set[int] = set()
@@ -150,8 +159,28 @@ class Evolution:
         if pair is None:
             return None
         self._running.add(pair)
-        individual, replicate = pair
-        return self._make_trial(self.archive.individuals[individual], replicate)
+        individual, replicate = self.archive.individuals[pair[0]], pair[1]
+        return replace(self._make_trial(individual, replicate), bar=self._bar(individual, replicate))
+
+    def _bar(self, individual: Individual, replicate: int) -> float:
+        """The worst score that is computed again, in a process that the genome never touched, before it counts.
+
+        Whoever would enter the population, by the cut of now and a margin, because the cut may have moved when
+        the trial ends; whoever is flagged, and every run that the champion is chosen or measured by.
+        """
+        weight = float(self.seed_individual.fitness.weights[0])
+        if self._thorough or replicate >= CHOICE or self._flags_of(individual):
+            return -math.inf * weight
+        return self.cut - weight * (MARGIN * self.estimates.noise.sd if self.estimates.measured else 0.0)
+
+    def _flags_of(self, individual: Individual) -> list[str]:
+        """What its edit touches; nothing where the arena allows everything."""
+        if self._flagged is Flagged.ALLOW or not individual.parents:
+            return []
+        if individual.id not in self._flags:
+            parents = [self.archive.individuals[id].genome for id in individual.parents]
+            self._flags[individual.id] = new_flags(individual.genome, parents)
+        return self._flags[individual.id]
 
     def race(self, trial: Trial, curve: Curve) -> str | None:
         """Why to stop a running trial, given its learning curve so far; None where it goes on.
@@ -171,6 +200,8 @@ class Evolution:
             entered = sign * outcome.score < sign * self.cut
             behind = self.racing.let_through_at(individual) if self.racing is not None else None
             outcome = replace(outcome, entered=entered, let_through_at=behind)
+        if flags := self._flags_of(individual):
+            outcome = replace(outcome, flags=flags)
         self.archive.record(individual, outcome)
         self._running.discard((outcome.individual, outcome.replicate))
         self._take(individual, outcome)
@@ -286,6 +317,10 @@ class Evolution:
                 individual = self.archive.add(offspring)
                 self._children.update(individual.parents)
                 source.born(individual)
+                if self._flagged is Flagged.REJECT and (flags := self._flags_of(individual)):
+                    reason = f"its edit touches what a genome has no business with: {flags[0]}"
+                    self.tell(Outcome(Status.REJECTED, reason=reason, individual=individual.id))
+                    return None
                 return individual.id, 0
         return None
 

@@ -54,6 +54,7 @@ class Outcome:
     corpus: str = ""  # fingerprint of the data it trained on
     trusted: bool = True  # False: the script printed its own score
     verified: str = ""  # the score was computed again, from the model as a "graph" or by its "code"; empty: it was not
+    reported: float | None = None  # then: the score that the run itself gave
     flags: list[str] = field(default_factory=list)  # what the edit touches that a genome has no business with
     started: float = 0.0  # Unix time
     constants: dict[str, Any] = field(default_factory=dict)  # resolved values of the genome's constants

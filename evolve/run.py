@@ -124,6 +124,7 @@ def _search(
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
+        flagged=arena.flagged,
     )
     archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots, desk)

@@ -165,7 +165,7 @@ def rescored(first: Outcome, own: Ending, again: Ending | None) -> Outcome:
     if abs(report.score - first.score) > AGREEMENT * abs(first.score):
         reason = f"reported {first.score:.6f}, and its model, scored again by itself, has {report.score:.6f}"
         return _failed(first, Status.CHEATED, reason)
-    return replace(first, score=report.score, locked=report.locked, verified=report.model)
+    return replace(first, score=report.score, locked=report.locked, verified=report.model, reported=first.score)
 
 
 def _failed(outcome: Outcome, status: Status, reason: str) -> Outcome:
@@ -177,8 +177,10 @@ def _reported(trial: Trial, ending: Ending) -> dict[str, Any]:
     seconds = {"startup": (ending.ended if report.opened is None else report.opened) - ending.started}
     if report.opened is not None:
         seconds["training"] = (ending.ended if report.closed is None else report.closed) - report.opened
+        seconds["startup_cpu"] = ending.cpu.get("open", 0.0)
     if report.closed is not None:
         seconds["scoring"] = ending.ended - report.closed
+        seconds["training_cpu"] = ending.cpu.get("close", 0.0) - ending.cpu.get("open", 0.0)
     return {
         "score": report.score,
         "locked": report.locked,
