@@ -31,7 +31,7 @@ from gpt.run import VALIDATION_TOKENS, VIOLATION, refuse_start
 from gpt.scoring import ROWS_PER_BATCH, Logits, agree, score_logits
 from gpt.state import hash_of, load, tensor_hash, tensors
 
-UNKNOWN = 4096  # numbers of a graph that may be neither parameters nor buffers, such as a table of angles
+UNKNOWN = 16  # numbers of a graph that may be neither parameters nor buffers
 UNSCORED = 4  # exit code where the model cannot be had in any way
 
 
@@ -111,11 +111,7 @@ def _of_graph(file: BinaryIO, saved: BinaryIO) -> Logits:
     file.seek(0)
     program = torch.export.load(file)
     own = [*program.state_dict.values(), *program.constants.values()]
-    unknown = sum(
-        one.numel()
-        for one in own
-        if isinstance(one, Tensor) and one.is_floating_point() and tensor_hash(one) not in known
-    )
+    unknown = sum(one.numel() for one in own if isinstance(one, Tensor) and tensor_hash(one) not in known)
     if unknown > UNKNOWN:
         raise ModelFailed(f"{unknown} numbers of it are no parameters or buffers of the trained model")
     return program.module()
