@@ -11,7 +11,7 @@ from evolve.evaluation.launcher import Exit
 from evolve.evaluation.output import Output
 from evolve.evaluation.printed import read_summary
 from evolve.evaluation.report import Report
-from evolve.evaluation.supervisor import MAX_PROCESSES
+from evolve.evaluation.supervisor import MAX_PROCESSES, MAX_THREADS
 from evolve.evaluation.trial import Trial
 from evolve.individual import Outcome, Status
 
@@ -79,6 +79,10 @@ def _bad_exit(trial: Trial, ending: Ending) -> tuple[Status, str] | None:
         return Status.OUT_OF_MEMORY, f"passed its cap of {trial.memory_mb} MB of resident memory"
     if cap == "processes":
         return Status.CRASHED, f"started more than {MAX_PROCESSES} processes"
+    if cap == "threads":
+        return Status.CRASHED, f"started more than {MAX_THREADS} threads"
+    if cap == "scratch":
+        return Status.CRASHED, f"stored more than {trial.scratch_mb} MB, or where it cannot be measured"
     if code == 0:
         return None
     last = ending.output.lines(_LAST_LINES)

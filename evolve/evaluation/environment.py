@@ -9,16 +9,34 @@ from pathlib import Path
 from evolve.evaluation.executors import Slot
 from evolve.evaluation.job import REPORT_FD
 from evolve.evaluation.trial import Trial
+from evolve.sandbox.paths import SOURCES
 
 INHERITED = (
     *("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ", "LANG", "LANGUAGE"),
     *("LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME"),
 )
-SOURCES = Path(__file__).resolve().parents[2]  # where `import gpt` and `import evolve` are found
+# Where libraries keep what is to outlive a process; a genome's ends with its trial. Folders below its scratch folder.
+CACHES = {
+    "XDG_CACHE_HOME": "cache",
+    "XDG_CONFIG_HOME": "config",
+    "XDG_DATA_HOME": "data",
+    "TORCHINDUCTOR_CACHE_DIR": "cache/inductor",
+    "TRITON_CACHE_DIR": "cache/triton",
+    "TRITON_HOME": "cache/triton",
+    "TORCH_EXTENSIONS_DIR": "cache/extensions",
+    "TORCH_HOME": "cache/torch",
+    "CUDA_CACHE_PATH": "cache/cuda",
+    "HF_HOME": "cache/huggingface",
+    "NUMBA_CACHE_DIR": "cache/numba",
+    "MPLCONFIGDIR": "cache/matplotlib",
+}
 
 
-def parent_environment(trial: Trial, slot: Slot) -> dict[str, str]:
-    """What a warm parent starts with. Its forks show it in /proc/self/environ: nothing else may be in it."""
+def parent_environment(slot: Slot, variables: Mapping[str, str]) -> dict[str, str]:
+    """What a warm parent starts with. Its forks show it in /proc/self/environ: nothing else may be in it.
+
+    `variables`: the arena's own, say. Processes with the same ones (and cores) can share a parent.
+    """
     threads = str(len(slot.cores))
     return {
         **_inherited(os.environ),
@@ -28,18 +46,34 @@ def parent_environment(trial: Trial, slot: Slot) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": "1",  # it would start its threads when imported, and lose them in a fork
-        **trial.environment,
+        **variables,
     }
 
 
-def genome_environment(trial: Trial, slot: Slot) -> dict[str, str]:
-    """What a genome sees: the parent's, its scratch folder as its home, and the harness's own variables."""
+def process_environment(slot: Slot, variables: Mapping[str, str], scratch: Path, device: str) -> dict[str, str]:
+    """The same with a scratch folder as home, for its temporary files and for every cache, and with its GPU."""
     environment = {
-        **parent_environment(trial, slot),
-        "HOME": str(trial.scratch),
-        "TMPDIR": str(trial.scratch / "tmp"),
+        **parent_environment(slot, variables),
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch / "tmp"),
+        "PYTHONDONTWRITEBYTECODE": "1",  # what it imports is not its own to write beside
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
+        **{name: str(scratch / folder) for name, folder in CACHES.items()},
+    }
+    if device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    elif slot.gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = slot.gpu
+    elif "CUDA_VISIBLE_DEVICES" in os.environ:
+        environment["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
+    return environment
+
+
+def genome_environment(trial: Trial, slot: Slot) -> dict[str, str]:
+    """What a genome sees: that, and the harness's own variables."""
+    environment = {
+        **process_environment(slot, trial.environment, trial.scratch, trial.device),
         "GPT_SEED": str(trial.seed),
         "GPT_BOX": str(trial.time_box),
         "GPT_DEVICE": trial.device,
@@ -48,12 +82,6 @@ def genome_environment(trial: Trial, slot: Slot) -> dict[str, str]:
     }
     if trial.score == "harness":
         environment["GPT_REPORT_FD"] = str(REPORT_FD)
-    if trial.device == "cpu":
-        environment["CUDA_VISIBLE_DEVICES"] = ""
-    elif slot.gpu is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = slot.gpu
-    elif "CUDA_VISIBLE_DEVICES" in os.environ:
-        environment["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
     return environment
 
 

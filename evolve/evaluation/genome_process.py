@@ -6,34 +6,51 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import io
 import os
 import signal
 import sys
+import tempfile
 import threading
 import types
+from collections.abc import Sequence
 from typing import NoReturn
 
-from evolve.evaluation.job import REPORT_FD, Job
-from evolve.evaluation.process_tree import die_with_parent, forbid_new_privileges
+from evolve.evaluation.job import FIRST_FD, Job
+from evolve.evaluation.process_tree import die_with_parent
+from evolve.sandbox.confinement import Confinement
 
+HIGH_FD = 64  # above all that are kept
 HIGHEST_FD = 1 << 20
 COMMAND_NOT_FOUND = 127  # as a shell says it
 FOLDER = __file__.rpartition("/")[0]
 
 
-def become_genome(job: Job, supervisor: int, output: int, report: int | None) -> NoReturn:
-    """Turn this fresh fork into the genome's process. `output` and `report` are ends of pipes."""
+def become_genome(
+    job: Job, supervisor: int, confinement: Confinement, ready: int, output: int, descriptors: Sequence[int]
+) -> NoReturn:
+    """Turn this fresh fork into the genome's process.
+
+    `ready` is a pipe to the supervisor: it is closed when the process is confined, and says why where it cannot be.
+    `output` is a pipe for what is printed; `descriptors` become 3 and on.
+    """
     os.setsid()
     die_with_parent()
-    if os.getppid() != supervisor:  # it ended before the line above took effect
+    # It may have ended before the line above took effect. From other namespaces, a living one has the number 0.
+    if os.getppid() not in (supervisor, 0):
         os._exit(1)
-    forbid_new_privileges()
     _prefer_as_memory_victim()
-    _keep_only(output, report)
+    try:
+        confinement.enter()
+    except OSError as error:
+        os.write(ready, str(error).encode()[:4000])
+        os._exit(1)
+    os.close(ready)
+    _keep_only(output, descriptors)
     _reset_signals(executes=job.script is None)
     if job.script is None:
-        _execute(job)
+        _execute(job, confinement)
     with InterpreterExit():
         _run_script(job, job.script)
     raise AssertionError("InterpreterExit ends the process")
@@ -45,17 +62,13 @@ def _prefer_as_memory_victim() -> None:
         file.write("1000")
 
 
-def _keep_only(output: int, report: int | None) -> None:
+def _keep_only(output: int, descriptors: Sequence[int]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    first_to_close = 3
-    if report is not None:
-        os.dup2(report, REPORT_FD)
-        os.set_inheritable(REPORT_FD, True)  # dup2 onto itself would leave it as it was
-        first_to_close = REPORT_FD + 1
-    os.closerange(first_to_close, HIGHEST_FD)
+    # Moved out of the way first: one may have the number that another is to get.
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD, HIGH_FD) for fd in (null, output, output, *descriptors)]
+    for number, fd in enumerate(high):
+        os.dup2(fd, number)
+    os.closerange(FIRST_FD + len(descriptors), HIGHEST_FD)
 
 
 def _reset_signals(*, executes: bool) -> None:
@@ -65,19 +78,21 @@ def _reset_signals(*, executes: bool) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 
 
-def _execute(job: Job) -> NoReturn:
+def _execute(job: Job, confinement: Confinement) -> NoReturn:
+    argv = confinement.command(job.argv)
     try:
-        os.execvpe(job.argv[0], job.argv, job.environment)
+        os.execvpe(argv[0], argv, job.environment)
     except OSError as error:
-        os.write(2, f"cannot run {job.argv[0]}: {error.strerror}\n".encode())
+        os.write(2, f"cannot run {argv[0]}: {error.strerror}\n".encode())
         os._exit(COMMAND_NOT_FOUND)
 
 
 def _run_script(job: Job, script: str) -> None:
     os.environ.clear()
     os.environ.update(job.environment)
+    tempfile.tempdir = None  # an import of the warm parent's may have asked for it, with another answer
     sys.argv = job.argv
-    sys.path.insert(0, job.scratch)
+    sys.path.insert(0, job.view.scratch)
     # New streams, because those of the warm parent know its log file; by lines, so that the last words of a
     # genome that is killed are not lost in a buffer.
     sys.stdout = sys.__stdout__ = _text_stream(1)  # type: ignore[misc]

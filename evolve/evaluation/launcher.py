@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,10 +64,11 @@ class Supervised:
 
     def read_exit(self) -> Exit | None:
         """Read the `Exit` when `control` is readable; None: the supervisor ended without a word."""
-        try:
-            data = self.control.recv(MAX_MESSAGE)
-        except ConnectionResetError:
-            return None
+        data = b""
+        for _ in range(2):  # where it left without reading that it should kill, that is told once, before what it said
+            with contextlib.suppress(ConnectionResetError):
+                data = self.control.recv(MAX_MESSAGE)
+                break
         return Exit(**json.loads(data)) if data else None
 
 
@@ -108,13 +110,15 @@ class WarmParent:
         lines = os.pread(self._log.fileno(), 4096, max(0, size - 4096)).decode(errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it said nothing.")
 
-    def launch(self, job: Job, output: int, report: int | None) -> Supervised:
-        """Run a job; `output` and `report` are writing ends of pipes, of which the caller keeps its own copy.
+    def launch(self, job: Job, output: int, descriptors: Sequence[int]) -> Supervised:
+        """Run a job; `output` is a pipe for what it prints, `descriptors` become 3 and on in it.
 
-        Raises ParentDied.
+        The caller keeps its own copies.
+
+        Raises ParentDied, and HarnessFault where its sandbox cannot be made.
         """
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fds = [theirs.fileno(), output, *([] if report is None else [report])]
+        fds = [theirs.fileno(), output, *descriptors]
         try:
             with theirs, self._lock:
                 socket.send_fds(self._socket, [job.to_bytes()], fds)
@@ -127,7 +131,11 @@ class WarmParent:
             control.close()
             raise ParentDied(f"no process for the genome; last words: {self.last_words()}")
         control.settimeout(None)
-        return Supervised(control, **json.loads(hello))
+        said = json.loads(hello)
+        if "fault" in said:
+            control.close()
+            raise HarnessFault(f"The sandbox '{job.sandbox}' cannot be made here: {said['fault']}")
+        return Supervised(control, **said)
 
     @staticmethod
     def _receive(end: socket.socket) -> bytes:
@@ -165,14 +173,14 @@ class WarmParents:
         environment: dict[str, str],
         job: Job,
         output: int,
-        report: int | None,
+        descriptors: Sequence[int],
     ) -> Supervised:
         """Run a job; a warm parent that has died is replaced. Raises HarnessFault when that does not help."""
         failures = []
         for _ in range(ATTEMPTS):
             parent = self.get(preload, environment)
             try:
-                return parent.launch(job, output, report)
+                return parent.launch(job, output, descriptors)
             except ParentDied as error:
                 failures.append(str(error))
                 self._discard(preload, environment, parent)

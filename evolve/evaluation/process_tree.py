@@ -6,41 +6,27 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-PR_SET_NO_NEW_PRIVS = 38
+from evolve.sandbox import kernel
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")  # a second
 LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 GONE = (FileNotFoundError, ProcessLookupError)  # what /proc says of a process that has just ended
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}, {value}): {os.strerror(number)}")
 
 
 def become_subreaper() -> None:
     """Make orphaned descendants children of this process, however they detached themselves."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that forked it ends."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def forbid_new_privileges() -> None:
-    """No set-uid program gets its owner's rights below this process: it could not be killed then."""
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def descendants(root: int, skip: Collection[int] = ()) -> list[int]:
@@ -76,6 +62,15 @@ def children_by_scan() -> Callable[[int], list[int]]:
             parent = int(file.read().rpartition(b")")[2].split()[1])
             below.setdefault(parent, []).append(int(name))
     return lambda pid: below.get(pid, [])
+
+
+def threads(pids: Iterable[int]) -> int:
+    """How many threads the processes have together."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(*GONE):
+            total += len(os.listdir(f"/proc/{pid}/task"))
+    return total
 
 
 def resident_mb(pids: Iterable[int]) -> float:

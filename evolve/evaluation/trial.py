@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evolve.errors import UserError
+from evolve.sandbox.confinement import Mode
 
 CANCEL_FILE = "cancel"  # inside a trial's folder
 RACED = "raced"  # first word of a cancel file whose trial is to be recorded as raced
@@ -49,6 +50,7 @@ class Trial:
     grace: float = 2.0
     scoring: float = 60.0
     memory_mb: int = 4000
+    scratch_mb: int = 4000  # what it may store; also the size of its largest file
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
@@ -59,6 +61,9 @@ class Trial:
     bar: float | None = None  # the worst score that is computed again; None: none is
     higher_is_better: bool = False
     splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
+    sandbox: str = "none"  # a `Mode` that works on this machine: see evolve.sandbox.probe
+    readable: tuple[str, ...] = ()  # what the genome sees beside the system, Python and its scratch folder
+    hidden: tuple[str, ...] = ()  # what it must not see, though it lies under something that it sees
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -70,6 +75,8 @@ class Trial:
             )
         if self.score not in ("harness", "printed"):
             raise UserError(f"score = '{self.score}' must be 'harness' or 'printed'.")
+        if self.sandbox not in list(Mode):
+            raise UserError(f"sandbox = '{self.sandbox}' must be one of {', '.join(Mode)}.")
         path = Path(self.script)
         if path.name != self.script or self.script in ("", ".", ".."):
             raise UserError(f"The script '{self.script}' must be a file name without a folder.")

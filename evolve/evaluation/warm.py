@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from evolve.evaluation.genome_process import ProcessEnd
-from evolve.evaluation.job import MAX_MESSAGE, READY, Job
+from evolve.evaluation.job import MAX_FDS, MAX_MESSAGE, READY, Job
 from evolve.evaluation.process_tree import Children, become_subreaper, descendants, freeze_and_kill
 from evolve.evaluation.supervisor import supervise
 
@@ -52,7 +52,7 @@ def _serve(harness: socket.socket) -> None:
     poller.register(harness, select.POLLIN)
     while True:
         if poller.poll(ORPHANS_MS if supervisors else None):
-            data, fds, _, _ = socket.recv_fds(harness, MAX_MESSAGE, 3)
+            data, fds, _, _ = socket.recv_fds(harness, MAX_MESSAGE, 2 + MAX_FDS)
             if not data:
                 break
             supervisors.add(_fork_supervisor(harness, Job.from_bytes(data), fds))
@@ -64,12 +64,12 @@ def _serve(harness: socket.socket) -> None:
 
 
 def _fork_supervisor(harness: socket.socket, job: Job, fds: list[int]) -> int:
-    """Fork; `fds` are the control socket, the output pipe and, where there is one, the report pipe."""
+    """Fork; `fds` are the control socket, the output pipe and what the genome's process gets."""
     pid = os.fork()
     if pid == 0:
         with ProcessEnd():
             harness.close()
-            supervise(job, socket.socket(fileno=fds[0]), fds[1], fds[2] if len(fds) > 2 else None)
+            supervise(job, socket.socket(fileno=fds[0]), fds[1], fds[2:])
     for fd in fds:
         os.close(fd)
     return pid

@@ -19,12 +19,13 @@ from evolve.evaluation.channel import Channel
 from evolve.evaluation.deadlines import deadline
 from evolve.evaluation.environment import genome_environment, parent_environment
 from evolve.evaluation.executors import Slot, current_slot, require_linux, stop_requested
-from evolve.evaluation.job import Job
-from evolve.evaluation.launcher import Exit, Supervised, WarmParents
+from evolve.evaluation.isolation import Isolation, launch
+from evolve.evaluation.launcher import Exit, Supervised
 from evolve.evaluation.output import Output
 from evolve.evaluation.report import Report
 from evolve.evaluation.trial import CANCEL_FILE, RACED, Cancelled, HarnessFault, Trial
 from evolve.individual import Outcome, Status
+from evolve.sandbox.confinement import Mode
 
 POLL = 0.1  # seconds between looks at the deadline and the cancel file
 BEAT = 0.25  # seconds between heartbeats
@@ -32,7 +33,6 @@ KILL_CAP = 5.0  # seconds that a supervisor has to end its tree, before it is it
 FAULT_CAP = 30.0  # seconds after which a tree that does not end is the harness's fault
 READ_SIZE = 64 * 1024  # bytes: what a pipe holds
 SCORER = "scorer.py"
-warm_parents = WarmParents()
 
 
 def run_trial(trial: Trial) -> Outcome:
@@ -244,16 +244,25 @@ class _Run:
 def _launch(trial: Trial, slot: Slot, output: int, report: int | None) -> Supervised:
     script = str(trial.scratch / trial.script)
     words = {"{python}": sys.executable, "{script}": script}
-    argv = [words.get(word, word) for word in trial.command]
-    job = Job(
-        argv=argv[1:] if trial.preload else argv,
-        script=script if trial.preload else None,
-        scratch=str(trial.scratch),
-        environment=genome_environment(trial, slot),
-        cores=list(slot.cores),
+    isolation = Isolation(
+        Mode(trial.sandbox),
+        scratch=trial.scratch,
+        readable=trial.readable,
+        hidden=trial.hidden,
         memory_mb=trial.memory_mb,
+        scratch_mb=trial.scratch_mb,
+        device=trial.device,
     )
-    return warm_parents.launch(trial.preload, parent_environment(trial, slot), job, output, report)
+    return launch(
+        [words.get(word, word) for word in trial.command],
+        isolation,
+        preload=trial.preload,
+        environment=genome_environment(trial, slot),
+        parent_environment=parent_environment(slot, trial.environment),
+        slot=slot,
+        output=output,
+        descriptors=[] if report is None else [report],
+    )
 
 
 def _remove(folder: Path) -> None:

