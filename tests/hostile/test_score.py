@@ -25,6 +25,7 @@ from .expectation import Hostile, hostile_genomes
 
 GENOMES = {hostile.name: hostile for hostile in hostile_genomes() if hostile.arena == "gpt"}
 HONEST = GENOMES["honest"]
+FLAGS = re.compile(r"^# flags: (.+)$", re.MULTILINE)  # what must be flagged; without it, nothing
 # What no genome of this kind learns in 0.3 s, and every false score is below.
 WORST_FALSE_SCORE = 2.0
 PRELOAD = ("torch", "torch._dynamo", "torch.export", "gpt", "gpt.run", "gpt.rescore")
@@ -82,8 +83,9 @@ def test_it_has_the_outcome_that_it_must_get(hostile: Hostile, let_loose: Callab
 @pytest.mark.parametrize("hostile", GENOMES.values(), ids=list(GENOMES))
 def test_its_edit_is_flagged(hostile: Hostile) -> None:
     flags = new_flags(hostile.source, [HONEST.source])
-    assert bool(flags) == bool(hostile.flags), flags
-    assert not flags or any(re.search(hostile.flags, flag) for flag in flags), flags
+    expected = FLAGS.search(hostile.source)
+    assert bool(flags) == bool(expected), flags
+    assert not expected or any(re.search(expected[1], flag) for flag in flags), flags
 
 
 def test_a_model_is_scored_by_its_code_where_it_is_no_graph(let_loose: Callable[..., Outcome]) -> None:

@@ -1,6 +1,6 @@
 #: all = "ok"
 #: arena = "gpt"
-#: flags = "seeds: torch.manual_seed"
+# flags: seeds: torch.manual_seed
 # Found before it runs: what becomes of it is the arena's policy. The data's order does not follow it.
 import torch
 from tiny import ROWS, Tiny, train

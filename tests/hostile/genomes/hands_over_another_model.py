@@ -1,6 +1,6 @@
 #: all = "cheated: handed over another model"
 #: arena = "gpt"
-#: flags = "change of gpt.run.hand_over"
+# flags: change of gpt.run.hand_over
 # Trained on after the validation tokens were known, and reported as what it scores then.
 from tiny import ROWS, Tiny, train
 

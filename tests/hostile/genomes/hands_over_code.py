@@ -1,6 +1,6 @@
 #: all = "ok"
 #: arena = "gpt"
-#: flags = "change of torch.export.save"
+# flags: change of torch.export.save
 # A graph's file may hold pickled objects: this one would print its word where it is loaded.
 import pickle
 

@@ -1,6 +1,6 @@
 #: all = "cheated: (used .* s of the CPU in|claims)"
 #: arena = "gpt"
-#: flags = "change of time.monotonic"
+# flags: change of time.monotonic
 #: grace = 10.0
 import time
 

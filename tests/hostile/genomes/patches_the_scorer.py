@@ -1,6 +1,6 @@
 #: all = "cheated: reported 0\\.100000, and its model, scored again"
 #: arena = "gpt"
-#: flags = "change of gpt.run.bits_per_byte"
+# flags: change of gpt.run.bits_per_byte
 from tiny import ROWS, Tiny, train
 
 import gpt

@@ -1,6 +1,6 @@
 #: all = "cheated: did not hand over the model"
 #: arena = "gpt"
-#: flags = "import of os"
+# flags: import of os
 # Every event is one that gpt would write, and in order.
 import json
 import os

@@ -1,6 +1,6 @@
 #: all = "cheated: reported .*, and its model, scored again"
 #: arena = "gpt"
-#: flags = "change of gpt.run.validation_rows"
+# flags: change of gpt.run.validation_rows
 from tiny import ROWS, Tiny, train
 
 import gpt

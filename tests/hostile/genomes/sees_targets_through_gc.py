@@ -1,6 +1,6 @@
 #: all = "cheated: (reported .*, and its model, scored again|The model)"
 #: arena = "gpt"
-#: flags = "import of gc"
+# flags: import of gc
 import gc
 
 import torch
@@ -16,8 +16,6 @@ class Searching(Tiny):
             return logits
         objects = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.dtype == torch.int64]
         rows = [one for one in objects if one.dim() == 2]
-            one for one in gc.get_objects() if type(one) is torch.Tensor and one.dtype == torch.int64 and one.dim() == 2
-        ]
         known = [one for one in rows if one.shape[1] == tokens.shape[1] + 1]
         for b, row in enumerate(tokens):
             for one in known:

@@ -1,6 +1,6 @@
 #: all = "cheated: (changed the model's parameters|The model)"
 #: arena = "gpt"
-#: flags = "import of threading"
+# flags: import of threading
 import itertools
 import threading
 

@@ -1,6 +1,6 @@
 #: all = "cheated: changed the model's parameters"
 #: arena = "gpt"
-#: flags = "definition of eval"
+# flags: definition of eval
 from tiny import ROWS, Tiny, train
 
 import gpt

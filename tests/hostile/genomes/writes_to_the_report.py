@@ -1,6 +1,6 @@
 #: all = "cheated: wrote to the harness's own pipe"
 #: arena = "gpt"
-#: flags = "import of os"
+# flags: import of os
 import json
 import os
 
