@@ -132,6 +132,9 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key in ("task", "contract"):
         if not isinstance(values.get(key, ""), str):
             raise UserError(f"{path}: {key} must be a text.")
+    scorer = values.get("scorer", "")
+    if scorer and not (isinstance(scorer, str) and all(part.isidentifier() for part in scorer.split("."))):
+        raise UserError(f"{path}: scorer = {scorer!r} must be the name of a module, such as 'gpt.rescore'.")
     if "direction" in values:
         values["direction"] = Direction(values["direction"])
     if "flagged" in values:

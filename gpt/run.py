@@ -94,7 +94,11 @@ class Run:
         """Start the clock; before it, a run whose harness hands the training tokens over does not have them."""
         self._synchronize()  # what was queued before the box must not run inside it
         _, files = self._report.ask("open")
-        self._rows = Rows(mapped(files[0]) if files else self._corpus.train, self.sequence_length, self.seed)
+        try:
+            tokens = mapped(files[0]) if files else self._corpus.train
+        except UserError as error:
+            self._end_unusable(error)
+        self._rows = Rows(tokens, self.sequence_length, self.seed)
         self._clock.open()
         return self._rows
 
@@ -153,8 +157,7 @@ class Run:
         except ContractError as violation:
             self._end_violated(violation)
         except UserError as error:
-            print(error, file=sys.stderr, flush=True)
-            sys.exit(2)
+            self._end_unusable(error)
         first, *further = self._splits
         parameters = sum(parameter.numel() for parameter in model.parameters())
         constants = summary.constants(sys.modules["__main__"])
@@ -198,6 +201,11 @@ class Run:
         self._report.send("violation", reason=str(violation))
         print(f"Contract broken: {violation}", file=sys.stderr, flush=True)
         sys.exit(VIOLATION)
+
+    @staticmethod
+    def _end_unusable(error: UserError) -> NoReturn:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(2)
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
