@@ -38,7 +38,7 @@ SUSPECT = [
     "class Late(nn.Module): __del__ = print",
     "h = 'GPT_REPORT_FD'",
     "i = '/proc/self/fd'",
-    "ｏｓ = 1; import os",
+    "\uff4f\uff53 = 1; import os",
     "x = GPT.eval; GPT.eval = None",
     "model.register_forward_hook(print)",
 ]
