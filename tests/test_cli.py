@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from evolve.archive.repository import Archive
-from evolve.confirmation import fresh_scores
 from tests.command import TOY, arena, environment, evolve, start
 
 PLAN = ("--arena", TOY, "--out", "run", "--pop", 3, "--gens", 3, "--seed", 1)
@@ -72,7 +71,7 @@ def test_confirm_adds_fresh_runs_to_what_is_there(searched: tuple[Path, str]) ->
 
     def fresh() -> dict[int, int]:
         with Archive.open(folder / "run" / "archive.git") as archive:
-            return {id: len(fresh_scores(one)) for id, one in archive.individuals.items()}
+            return {id: len(one.fresh_scores) for id, one in archive.individuals.items()}
 
     before = fresh()
     done = evolve("confirm", "run", "1", "champion", "--replicates", 3, cwd=folder)
