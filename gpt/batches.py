@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,19 +17,30 @@ class Rows:
     other whatever the batch size, so that replicate k of every genome sees the same data.
     """
 
-    def __init__(self, tokens: NDArray[np.uint16], sequence_length: int, seed: int) -> None:
-        if len(tokens) <= sequence_length:
+    def __init__(self, tokens: NDArray[np.uint16], sequence_length: int, seed: int, *, packed: bool = False) -> None:
+        """A row begins at any token, or, of `packed` tokens, where one was packed; then none comes twice in an epoch.
+
+        Raises ValueError where not one row fits.
+        """
+        self._width = sequence_length + 1
+        if len(tokens) < self._width:
             raise ValueError(f"{len(tokens)} tokens hold no row of {sequence_length} and its targets.")
         self._tokens = tokens
-        self._length = sequence_length
-        self._offsets = np.random.default_rng(seed)
+        self._generator = np.random.default_rng(seed)
+        self._order = self._shuffled(len(tokens) // self._width) if packed else None
 
-    def draw(self, batch_size: int) -> tuple[Tensor, Tensor]:
-        """Inputs and their targets, the next tokens: both (batch_size, sequence_length) int64 on the CPU."""
-        offsets = self._offsets.integers(len(self._tokens) - self._length, size=batch_size)
-        rows = np.stack([self._tokens[offset : offset + self._length + 1] for offset in offsets])
-        both = torch.from_numpy(rows.astype(np.int64))  # (B, T + 1)
-        return both[:, :-1].contiguous(), both[:, 1:].contiguous()
+    def _shuffled(self, count: int) -> Iterator[int]:
+        while True:
+            yield from self._generator.permutation(count)
+
+    def draw(self, batch_size: int) -> Tensor:
+        """Rows with their last target: (batch_size, sequence_length + 1) int32 on the CPU."""
+        if self._order is None:
+            starts = self._generator.integers(len(self._tokens) - self._width + 1, size=batch_size)
+        else:
+            starts = np.fromiter(self._order, dtype=np.int64, count=batch_size) * self._width
+        rows = np.stack([self._tokens[start : start + self._width] for start in starts])
+        return torch.from_numpy(rows.astype(np.int32))
 
 
 def validation_rows(tokens: NDArray[np.uint16], sequence_length: int, most_tokens: int) -> Tensor:

@@ -11,29 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpt.errors import UserError
+from gpt.hub import Dataset, fetch
 from gpt.prepared import SPLITS
 
 STDLIB = "stdlib"
+SITE_PACKAGES = "site-packages"
 SPLIT_PERCENT = 5  # of the documents, for each validation split
 PIECE = 8192  # characters: a longer text of the user's is cut, so that one large file can be split, too
 # Left out of the standard library: what is not its own, not text, or kept in another package by some systems.
 _NOT_STDLIB = re.compile(r"(site-packages|dist-packages|__pycache__|tests?|idle_test|encodings|config-.*)")
+_NOT_PACKAGES = re.compile(r"__pycache__|\..*")
 _STDLIB_SUFFIXES = {".py", ".txt", ".rst", ".md"}
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text with the name that decides which part it belongs to."""
+    """A text with its name and the validation split that it belongs to; None: it is for training."""
 
     name: str
     text: str
-
-    @property
-    def split(self) -> str | None:
-        """The validation split it belongs to, by its name: the same one everywhere and always. None: training."""
-        digest = hashlib.sha256(self.name.encode("utf-8", "surrogateescape")).digest()
-        place = int.from_bytes(digest[:8], "big") % 100 // SPLIT_PERCENT
-        return SPLITS[place] if place < len(SPLITS) else None
+    split: str | None
 
 
 @dataclass(frozen=True)
@@ -45,10 +42,12 @@ class Corpus:
     files: tuple[Path, ...]
     text_column: str = "text"  # of parquet files
     whole_files: bool = False  # a file is one document, however long
+    pinned: frozenset[Path] = frozenset()  # files that are for validation, all of them and no other; empty: by name
 
     def state(self) -> str:
         """A hash of the files' names, sizes and times: changes when the corpus does, and reads no file."""
         digest = hashlib.sha256(f"{self.name} {self.text_column} {self.whole_files}".encode())
+        digest.update(" ".join(sorted(map(self._relative, self.pinned))).encode(errors="replace"))
         for file in self.files:
             status = file.stat()
             digest.update(f"{self._relative(file)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace"))
@@ -59,7 +58,7 @@ class Corpus:
         name = self._relative(file)
         if file.suffix == ".parquet":
             for row, text in _parquet_rows(file, self.text_column):
-                yield Document(f"{name}:{row}", text)
+                yield self._document(file, f"{name}:{row}", text)
             return
         try:
             text = file.read_bytes().decode("utf-8")
@@ -68,13 +67,28 @@ class Corpus:
         if "\0" in text or not text.strip():
             return
         if self.whole_files or len(text) <= PIECE:
-            yield Document(name, text)
+            yield self._document(file, name, text)
             return
         for number, piece in enumerate(_pieces(text)):
-            yield Document(f"{name}:{number}", piece)
+            yield self._document(file, f"{name}:{number}", piece)
+
+    def _document(self, file: Path, name: str, text: str) -> Document:
+        if not self.pinned:
+            return Document(name, text, split_of(name))
+        return Document(name, text, SPLITS[_number_of(name) % len(SPLITS)] if file in self.pinned else None)
 
     def _relative(self, file: Path) -> str:
         return file.relative_to(self.root).as_posix()
+
+
+def split_of(name: str) -> str | None:
+    """The validation split of a document, by its name: the same one everywhere and always. None: training."""
+    place = _number_of(name) % 100 // SPLIT_PERCENT
+    return SPLITS[place] if place < len(SPLITS) else None
+
+
+def _number_of(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
 
 
 def standard_library(root: Path | None = None) -> Corpus:
@@ -105,9 +119,22 @@ def folder(root: Path, text_column: str = "text") -> Corpus:
     return Corpus(name, root, files, text_column)
 
 
-def find(name_or_path: str, text_column: str = "text") -> Corpus:
-    """The corpus with that name, or the one in that folder."""
-    return standard_library() if name_or_path == STDLIB else folder(Path(name_or_path), text_column)
+def site_packages(root: Path | None = None) -> Corpus:
+    """The Python sources of all packages that are installed beside the running Python."""
+    root = root or Path(sysconfig.get_path("purelib"))
+    files = tuple(file for file in _walk(root, _NOT_PACKAGES) if file.suffix == ".py")
+    if not files:
+        raise UserError(f"There are no Python sources in {root}; use --corpus stdlib or --corpus PATH.")
+    return Corpus(SITE_PACKAGES, root, files, whole_files=True)
+
+
+def dataset(one: Dataset, shards: int, root: Path) -> Corpus:
+    """Shards of a public data set, kept in `root` and fetched where they are missing; the last one is for
+    validation alone. Raises UserError.
+    """
+    training = one.training_shards(shards)
+    *files, last = fetch(one, [*training, one.validation_shard], root)
+    return Corpus(one.name, root, (*files, last), pinned=frozenset([last]))
 
 
 def _walk(root: Path, left_out: re.Pattern[str]) -> list[Path]:

@@ -14,23 +14,25 @@ from gpt.errors import UserError
 from gpt.prepared import SPLITS
 
 DEFAULT_BOX = 5.0  # seconds
-DEFAULT_SEQUENCE_LENGTH = 128  # tokens
+DEFAULT_SEQUENCE_LENGTH = 128  # tokens, of a corpus that is not packed into rows
+DEFAULT_VALIDATION_TOKENS = 32768
 
 T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True)
 class Harness:
-    """One run's settings; `None`: the default corpus, the best device, torch's own threads."""
+    """One run's settings; `None`: the default corpus, the corpus's length, the best device, torch's own threads."""
 
     data: Path | None = None
     seed: int = 0
     box: float = DEFAULT_BOX
-    sequence_length: int = DEFAULT_SEQUENCE_LENGTH
+    sequence_length: int | None = None
     device: str | None = None
     threads: int | None = None
     report_fd: int | None = None
     splits: tuple[str, ...] = SPLITS[:1]  # to be scored on; the first gives val_bpb
+    validation_tokens: int = DEFAULT_VALIDATION_TOKENS  # of each split, at most, that a model is scored on
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Harness:
@@ -43,11 +45,12 @@ class Harness:
             data=Path(data) if data else None,
             seed=_number(environment, "GPT_SEED", int, 0, low=0),
             box=_number(environment, "GPT_BOX", float, DEFAULT_BOX, low=0.001),
-            sequence_length=_number(environment, "GPT_SEQUENCE_LENGTH", int, DEFAULT_SEQUENCE_LENGTH, low=2),
+            sequence_length=_number(environment, "GPT_SEQUENCE_LENGTH", int, 0, low=2) or None,
             device=device,
             threads=_number(environment, "GPT_THREADS", int, 0, low=1) or None,
             report_fd=_optional_descriptor(environment),
             splits=_splits(environment),
+            validation_tokens=_number(environment, "GPT_VALIDATION_TOKENS", int, DEFAULT_VALIDATION_TOKENS, low=1),
         )
 
 

@@ -32,7 +32,7 @@ def part_file(part: str) -> str:
 
 @dataclass(frozen=True)
 class Meta:
-    """What `meta.json` says. Bytes are those of the text, as UTF-8."""
+    """What `meta.json` says. Bytes are those of the tokens' text, as UTF-8."""
 
     corpus: str
     fingerprint: str  # of the tokens and the tokenizer
@@ -41,6 +41,7 @@ class Meta:
     train_bytes: int
     validation_tokens: dict[str, int]  # by split
     validation_bytes: dict[str, int]
+    row: int = 0  # tokens of a row where documents are packed into rows; 0: the documents follow each other
 
 
 class Prepared:

@@ -27,7 +27,7 @@ from gpt.harness import Harness
 from gpt.model_process import ModelFailed, ModelProcess, Shapes
 from gpt.prepared import Prepared, mapped
 from gpt.report import Report
-from gpt.run import VALIDATION_TOKENS, VIOLATION, refuse_start
+from gpt.run import VIOLATION, refuse_start, sequence_length
 from gpt.scoring import ROWS_PER_BATCH, Logits, agree, score_logits
 from gpt.state import hash_of, load, tensor_hash, tensors
 
@@ -52,7 +52,7 @@ def main() -> None:
     assert harness.data is not None and harness.report_fd is not None
     corpus = Prepared(harness.data)
     device = torch.device(harness.device or "cpu")
-    settings = Settings(device, harness.seed, corpus.meta.vocab_size, harness.sequence_length, harness.box)
+    settings = Settings(device, harness.seed, corpus.meta.vocab_size, sequence_length(harness, corpus), harness.box)
     os.environ.pop("GPT_REPORT_FD", None)
     # A file that another process loads must not run code by being loaded (torch's own switch).
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
@@ -72,7 +72,7 @@ def main() -> None:
     if not os.fstat(graph.fileno()).st_size:
         del models["graph"]
     _, files = report.ask("close", training_seconds=0.0, steps=0, tokens=0, state=hash_of(load(saved)))
-    rows = [validation_rows(mapped(file), settings.sequence_length, VALIDATION_TOKENS) for file in files]
+    rows = [validation_rows(mapped(file), settings.sequence_length, harness.validation_tokens) for file in files]
     token_bytes = torch.from_numpy(corpus.token_bytes.astype(np.int64))
     reasons = []
     for way, model in models.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import random
@@ -16,10 +17,12 @@ from torch import Tensor, nn
 
 from gpt import summary
 from gpt.batches import Rows, validation_rows
+from gpt.by_hand import ByHand
 from gpt.clock import Clock, Pace
 from gpt.errors import ContractError, UserError
 from gpt.export import hand_over
-from gpt.harness import Harness
+from gpt.harness import DEFAULT_SEQUENCE_LENGTH, Harness
+from gpt.mfu import mfu_percent
 from gpt.prepared import Prepared, mapped
 from gpt.report import Report
 from gpt.scoring import bits_per_byte
@@ -27,14 +30,13 @@ from gpt.state import state_hash
 
 CURVE_POINTS = 64  # at most, in one box
 PRINTED_POINTS = 8  # of them, when the genome runs by hand
-VALIDATION_TOKENS = 32768
 VIOLATION = 3  # the exit code of a run that broke the contract
 
 _started: list[Run | None] = []
 
 
 class Run:
-    """Data, clock and score of one time box.
+    """Data, clock and score of one time box. Raises UserError where corpus and settings do not go together.
 
     Attributes: `device` (torch.device), `seed`, `vocab_size`, `sequence_length` (tokens), `box` (seconds).
     """
@@ -43,10 +45,11 @@ class Run:
         self.device = device
         self.seed = harness.seed
         self.box = harness.box
-        self.sequence_length = harness.sequence_length
+        self.sequence_length = sequence_length(harness, corpus)
         self.vocab_size = corpus.meta.vocab_size
         self._corpus = corpus
         self._splits = harness.splits
+        self._validation_tokens = harness.validation_tokens
         self._clock = Clock(harness.box)
         self._report = Report(harness.report_fd)
         self._started_at = time.monotonic()
@@ -57,6 +60,11 @@ class Run:
         self._next_point = 0
         self._next_printed = 0
         self._report.send("start", device=str(device), corpus=corpus.meta.fingerprint)
+
+    @property
+    def corpus_name(self) -> str:
+        """Its name, and the fingerprint of its tokens."""
+        return f"{self._corpus.meta.corpus} ({self._corpus.meta.fingerprint})"
 
     @property
     def progress(self) -> float:
@@ -75,16 +83,17 @@ class Run:
     def _batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         if self._clock.closed:
             raise RuntimeError("The run is finished: there are no more batches.")
-        rows = self._rows or self._open()
+        source = self._rows or self._open()
         behind: torch.Event | None = None
         while not self._clock.over:
             self._pace.serve()
-            x, y = rows.draw(batch_size)
+            rows = self._to_device(source.draw(batch_size))
             self._steps += 1
-            self._tokens += x.numel()
-            yield x.to(self.device), y.to(self.device)
+            self._tokens += batch_size * self.sequence_length
+            yield rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
             if self.device.type == "cuda":
-                # The host runs ahead of the GPU; more than one step ahead, the clock would mean nothing.
+                # The host runs ahead of the GPU and draws the next batch while that is at the last step; more than
+                # one step ahead, the clock would mean nothing.
                 if behind is not None:
                     behind.synchronize()
                 behind = torch.Event(self.device)
@@ -92,15 +101,23 @@ class Run:
 
     def _open(self) -> Rows:
         """Start the clock; before it, a run whose harness hands the training tokens over does not have them."""
+        gc.collect()
+        gc.disable()  # its pauses cost a GPU more than what it finds; `log` lets it look from time to time
         self._synchronize()  # what was queued before the box must not run inside it
         _, files = self._report.ask("open")
         try:
             tokens = mapped(files[0]) if files else self._corpus.train
         except UserError as error:
             self._end_unusable(error)
-        self._rows = Rows(tokens, self.sequence_length, self.seed)
+        self._rows = Rows(tokens, self.sequence_length, self.seed, packed=self._corpus.meta.row > 0)
         self._clock.open()
         return self._rows
+
+    def _to_device(self, rows: Tensor) -> Tensor:
+        """As int64, (B, T + 1), on the run's device; to a GPU from pinned memory, so that the host does not wait."""
+        if self.device.type == "cuda":
+            rows = rows.pin_memory().to(self.device, non_blocking=True)
+        return rows.long()
 
     def warmup_batch(self, batch_size: int) -> tuple[Tensor, Tensor]:
         """Random tokens, shaped like a batch, to compile with. Raises RuntimeError once the clock runs."""
@@ -124,6 +141,7 @@ class Run:
         if due < self._next_point:
             return
         self._next_point = due + 1
+        gc.collect(1)
         value = float(loss.detach() if isinstance(loss, Tensor) else loss)
         if not math.isfinite(value):
             raise FloatingPointError(f"The training loss is {value} at step {self._steps}, {progress:.0%} of the box.")
@@ -144,6 +162,7 @@ class Run:
             raise RuntimeError("There is nothing to finish: no batch was asked for.")
         self._synchronize()
         self._clock.close()
+        gc.enable()
         seconds = self._clock.elapsed
         pace = {"last_step": self._pace.since, "longest_step": self._pace.longest}
         # Said before the validation tokens are here: what is scored later, here and elsewhere, must be this.
@@ -176,7 +195,7 @@ class Run:
             training_seconds=seconds,
             total_seconds=time.monotonic() - self._started_at,
             peak_memory_mb=memory,
-            mfu_percent=summary.mfu_percent(self.device, parameters, self._tokens, seconds),
+            mfu_percent=mfu_percent(self.device, model, self._tokens, seconds),
             tokens=self._tokens,
             steps=self._steps,
             parameters=parameters,
@@ -190,7 +209,7 @@ class Run:
     def _validation(self, files: list[BinaryIO]) -> dict[str, Tensor]:
         """The rows of each split, from what the harness handed over, or from the corpus where it handed nothing."""
         parts = map(mapped, files) if files else map(self._corpus.validation, self._splits)
-        rows = [validation_rows(part, self.sequence_length, VALIDATION_TOKENS) for part in parts]
+        rows = [validation_rows(part, self.sequence_length, self._validation_tokens) for part in parts]
         return dict(zip(self._splits, rows, strict=True))
 
     def _score(self, model: nn.Module, rows: Tensor, state: str) -> float:
@@ -218,16 +237,18 @@ class Run:
 
 
 def start_run() -> Run:
-    """The run that the GPT_* variables describe; without them, a box on the default corpus.
+    """The run that the GPT_* variables describe.
 
-    A mistake in the variables ends the process with a sentence and code 2.
+    By hand, what they do not say is taken from the arena.toml beside the script. A mistake in them ends the
+    process with a sentence and code 2.
     """
     if _started:
         raise RuntimeError("gpt.start() was called before: a process trains one box.")
     try:
-        harness = Harness.from_environment()
+        arena = ByHand(None if "GPT_REPORT_FD" in os.environ else getattr(sys.modules["__main__"], "__file__", None))
+        harness = Harness.from_environment(arena.variables(os.environ))
         device = _device(harness.device)
-        corpus = Prepared(harness.data) if harness.data else _default_corpus()
+        run = Run(harness, Prepared(harness.data) if harness.data else arena.corpus(), device)
     except UserError as error:
         print(error, file=sys.stderr, flush=True)
         sys.exit(2)
@@ -238,12 +259,22 @@ def start_run() -> Run:
     random.seed(harness.seed)
     np.random.seed(harness.seed % 2**32)
     torch.manual_seed(harness.seed)
-    run = Run(harness, corpus, device)
     _started.append(run)
     if harness.report_fd is None:
-        meta = corpus.meta
-        print(f"{meta.corpus} ({meta.fingerprint}), {run.box:g} s on {device}, seed {run.seed}", flush=True)
+        print(f"{run.corpus_name}, {run.box:g} s on {device}, seed {run.seed}", flush=True)
     return run
+
+
+def sequence_length(harness: Harness, corpus: Prepared) -> int:
+    """Tokens of a row. Raises UserError where the corpus is packed for another length."""
+    row = corpus.meta.row
+    length = harness.sequence_length or (row - 1 if row else DEFAULT_SEQUENCE_LENGTH)
+    if row and length != row - 1:
+        raise UserError(
+            f"GPT_SEQUENCE_LENGTH={length}, but the corpus in '{corpus.folder}' is packed for "
+            f"{row - 1}: prepare it with --sequence-length {length}."
+        )
+    return length
 
 
 def refuse_start() -> None:
@@ -256,10 +287,3 @@ def _device(wanted: str | None) -> torch.device:
     if wanted == "cuda" and not there:
         raise UserError("GPT_DEVICE=cuda, but torch finds no CUDA device here. Use GPT_DEVICE=cpu.")
     return torch.device(wanted or ("cuda" if there else "cpu"))
-
-
-def _default_corpus() -> Prepared:
-    from gpt.corpus import standard_library  # a prepared corpus needs none of it
-    from gpt.prepare import prepare
-
-    return prepare(standard_library())

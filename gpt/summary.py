@@ -13,8 +13,6 @@ import torch
 
 Constant = bool | int | float | str
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9_]*")
-# Dense bf16 operations a second, from the vendor's data sheets.
-_PEAK_FLOPS = {"H100": 989.5e12, "H200": 989.5e12, "A100": 312e12}
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,3 @@ def peak_memory_mb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 1e6
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def mfu_percent(device: torch.device, parameters: int, tokens: int, seconds: float) -> float:
-    """Model FLOPs utilisation by 6 * parameters a token (Kaplan et al. 2020); 0 where the peak is unknown."""
-    if device.type != "cuda" or seconds <= 0:
-        return 0.0
-    name = torch.cuda.get_device_name(device)
-    peak = next((flops for model, flops in _PEAK_FLOPS.items() if model in name), None)
-    return 0.0 if peak is None else 100 * 6 * parameters * tokens / seconds / peak

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import socket
@@ -82,10 +83,13 @@ def watch(small: Prepared) -> Iterator[Callable[..., Watched]]:
     def make(box: float = 0.2, seed: int = 0, splits: tuple[str, ...] = ("search",)) -> Watched:
         reader, writer = report_pair()
         ends.extend((reader, writer))
-        harness = Harness(box=box, seed=seed, sequence_length=16, report_fd=writer.fileno(), splits=splits)
+        harness = Harness(
+            box=box, seed=seed, sequence_length=16, report_fd=writer.fileno(), splits=splits, validation_tokens=800
+        )
         return Watched(Run(harness, small, torch.device("cpu")), reader)
 
     yield make
+    gc.enable()
     for end in ends:
         end.close()
 

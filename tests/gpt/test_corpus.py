@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt import corpus as corpora
-from gpt.corpus import PIECE, Corpus, Document
+from gpt.corpus import PIECE, Corpus
 from gpt.prepared import SPLITS
 
 
@@ -22,7 +22,7 @@ def texts(corpus: Corpus) -> dict[str, str]:
 def test_the_split_never_changes() -> None:
     # Figures of scores hang on it: a change must be deliberate.
     names = [f"package/module{number}.py" for number in range(2000)]
-    chosen = {split: [name for name in names if Document(name, "").split == split] for split in SPLITS}
+    chosen = {split: [name for name in names if corpora.split_of(name) == split] for split in SPLITS}
     assert {split: len(found) for split, found in chosen.items()} == {
         "search": 110,
         "confirm": 109,

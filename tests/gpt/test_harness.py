@@ -13,7 +13,7 @@ from gpt.harness import Harness
 
 def test_nothing_set_gives_the_defaults() -> None:
     harness = Harness.from_environment({})
-    assert harness == Harness(None, 0, 5.0, 128, None, None, None, ("search",))
+    assert harness == Harness(None, 0, 5.0, None, None, None, None, ("search",), 32768)
 
 
 def test_every_variable_is_read() -> None:
@@ -30,9 +30,10 @@ def test_every_variable_is_read() -> None:
                 "GPT_THREADS": "3",
                 "GPT_REPORT_FD": str(fileno),
                 "GPT_SPLITS": "confirm,locked",
+                "GPT_VALIDATION_TOKENS": "1000",
             }
         )
-    assert harness == Harness(Path("/data"), 7, 2.5, 64, "cpu", 3, fileno, ("confirm", "locked"))
+    assert harness == Harness(Path("/data"), 7, 2.5, 64, "cpu", 3, fileno, ("confirm", "locked"), 1000)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,7 @@ def test_every_variable_is_read() -> None:
         ("GPT_DEVICE", "tpu"),
         ("GPT_REPORT_FD", "987654"),
         ("GPT_REPORT_FD", "2"),
+        ("GPT_VALIDATION_TOKENS", "0"),
         ("GPT_SPLITS", "train"),
         ("GPT_SPLITS", "search,search"),
     ],

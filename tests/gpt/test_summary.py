@@ -54,7 +54,3 @@ def test_constants_are_plain_capital_names() -> None:
 
 def test_memory_of_this_process_is_believable() -> None:
     assert 50 < summary.peak_memory_mb(torch.device("cpu")) < 20_000
-
-
-def test_no_utilisation_is_claimed_for_a_cpu() -> None:
-    assert summary.mfu_percent(torch.device("cpu"), 10**6, 10**6, 1.0) == 0
