@@ -19,7 +19,7 @@ from evolve.evaluation.channel import Channel
 from evolve.evaluation.deadlines import deadline
 from evolve.evaluation.environment import genome_environment, parent_environment
 from evolve.evaluation.executors import Slot, current_slot, require_linux, stop_requested
-from evolve.evaluation.isolation import Isolation, launch
+from evolve.evaluation.isolation import Isolation, is_forked, launch
 from evolve.evaluation.launcher import Exit, Supervised
 from evolve.evaluation.output import Output
 from evolve.evaluation.report import Report
@@ -163,6 +163,7 @@ class _Run:
             ended,
             self._cpu,
             len(self._slot.cores),
+            is_forked(self._trial.preload, Mode(self._trial.sandbox)),
         )
 
     def _take_events(self, data: bytes) -> None:
