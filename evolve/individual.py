@@ -45,7 +45,8 @@ class Outcome:
     individual: int = -1
     replicate: int = 0
     seed: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)  # startup, training, scoring, total
+    # startup, training, scoring, again (a second scoring), total; and of the CPU: startup_cpu, training_cpu
+    seconds: dict[str, float] = field(default_factory=dict)
     steps: int | None = None
     tokens: int | None = None
     parameters: int | None = None
