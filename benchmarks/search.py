@@ -190,9 +190,7 @@ class Simulation:
         """The engine's own confirmation, on copies, so that the search goes on untouched by it."""
         individuals = self.archive.individuals
         search, choice = copy.deepcopy(self.evolution.searched), copy.deepcopy(self.evolution.estimates)
-        copies: Mapping[int, Any] = {
-            id: SimpleNamespace(outcomes=list(one.outcomes)) for id, one in individuals.items()
-        }
+        copies: Mapping[int, Any] = {id: SimpleNamespace(done=one.done) for id, one in individuals.items()}
         fresh: dict[int, list[float]] = {}
         while pairs := outstanding(search, choice, copies, CONFIRM, 0):
             for id, replicate in pairs:
@@ -208,7 +206,7 @@ class Simulation:
 
 
 def _take(one: Any, search: Estimates, choice: Estimates, outcome: Outcome) -> None:
-    one.outcomes.append(outcome)
+    one.done.add(outcome.replicate)
     for estimates in (search, choice):
         estimates.take(outcome.individual, outcome.replicate, outcome.score)
 

@@ -58,8 +58,14 @@ class Arena:
     # What the names contain that bend the learning curve: a run whose edit touches one is not raced before 70 %.
     schedule: tuple[str, ...] = ("WARMUP", "WARMDOWN", "COOLDOWN", "FINAL_LR", "WEIGHT_DECAY", "BATCH", "progress")
     environment: dict[str, str] = field(default_factory=dict)
+    compile_cache: bool = False  # share what the seed genome compiles with all runs
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
+
+    @property
+    def text(self) -> str:
+        """The `arena.toml` itself."""
+        return (self.folder / "arena.toml").read_text(encoding="utf-8")
 
     @property
     def seed_genome(self) -> str:
@@ -88,10 +94,9 @@ def load(name_or_folder: str) -> Arena:
         )
     path = folder / "arena.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        arena = _read(path, path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
         raise UserError(f"{path} is not valid TOML: {error}.") from error
-    arena = _from_table(path, table)
     if not (folder / arena.script).is_file():
         raise UserError(f"{path} names the script '{arena.script}', which is not in that folder.")
     return arena
@@ -100,10 +105,15 @@ def load(name_or_folder: str) -> Arena:
 def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     """The arena of an archived search, with its time box, from where its engine read it unless `given` names a place.
 
-    Raises UserError where it is not there any more, or another arena is.
+    Where it is not there any more, as in a clone on another machine, the archive's own copy counts. Raises UserError
+    where there is none, or another arena is.
     """
     name, known = str(state["arena"]), str(state.get("arena_folder", ""))
-    place = given or (known if known and Path(known).is_dir() else name)
+    copy = state.get("arena_toml")
+    there = bool(known) and Path(known).is_dir()
+    if copy and given is None and not there and name not in available():
+        return replace(_read(Path(known) / "arena.toml", str(copy)), time_box=float(state["time_box"]))
+    place = given or (known if there else name)
     try:
         arena = load(place)
     except UserError as error:
@@ -111,6 +121,14 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
     return replace(arena, time_box=float(state["time_box"]))
+
+
+def _read(path: Path, text: str) -> Arena:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not valid TOML: {error}.") from error
+    return _from_table(path, table)
 
 
 def _from_table(path: Path, table: dict[str, Any]) -> Arena:

@@ -29,7 +29,7 @@ def audit(run: str, ref: str) -> int:
     directory = RunDirectory.find(run)
     with Archive.open(directory.archive) as archive:
         one = archive.resolve(ref)
-        done = {outcome.replicate for outcome in one.outcomes}
+        done = one.done
         before = [outcome.score for outcome in one.outcomes if outcome.score is not None and outcome.replicate < CHOICE]
         replicate = next(k for k in range(CHOICE) if k not in done)
         flags = new_flags(one.genome, [archive.individuals[0].genome]) if one.parents else []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evolve import settings as settings_module
 from evolve.errors import UserError
+from evolve.lineages import commands as lineage_commands
 from evolve.settings import Settings
 
 DESCRIPTION = """\
@@ -23,6 +24,12 @@ validation bits per byte. Every individual is a commit in DIR/archive.git.
   python -m evolve export RUN FILE           all evaluations as .csv or .parquet
   python -m evolve ask RUN > prompt.md       write an offspring yourself: a parent, and how to answer
   python -m evolve tell RUN TICKET FILE      hand in the offspring: an edit, a diff or the whole script
+  python -m evolve replay RUN REF            REF's ancestors again on fresh seeds: claimed against replayed
+  python -m evolve ablate RUN REF            each step taken out of REF alone: what it contributes in the end
+  python -m evolve prune RUN REF             the smallest genome within noise of REF
+  python -m evolve transfer RUN REF ...      REF's steps on another script, size or time box
+  python -m evolve bundle RUN REF FILE       REF's lineage for another person
+  python -m evolve import PATH               a keep-or-discard history and its log as an archive
   python -m evolve doctor                    what works on this machine, and how to mend what does not
 
 RUN is a run's folder (runs/gpt_cpu) or its name (gpt_cpu); REF is an individual's id, a branch such as
@@ -87,6 +94,8 @@ def _dispatch(arguments: list[str]) -> int:
         from evolve.doctor import examine
 
         return examine()
+    elif command in lineage_commands.COMMANDS:
+        return lineage_commands.run(command, arguments[1:])
     else:
         flags = vars(search_parser().parse_args(arguments))
         config = flags.pop("config", None)

@@ -13,7 +13,7 @@ from evolve.arena import Arena
 from evolve.confirmation import Pair
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
-from evolve.evaluation.executors import LocalExecutor, local_slots
+from evolve.evaluation.executors import LocalExecutor, slots_on
 from evolve.individual import CHOICE, FRESH, Individual
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.run import TrialMaker, prepare, require_corpus
@@ -66,7 +66,7 @@ def run_pairs(
         require_corpus(state["corpus"], data, directory)
         wanted = pairs(archive)
         shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
-        slots = local_slots(workers, arena.cores)
+        slots = slots_on(arena.device, workers, arena.cores)
         evolution = Evolution(
             archive,
             make_toolbox(archive),
@@ -92,7 +92,7 @@ def run_pairs(
 
 def further_runs(individuals: Sequence[Individual], replicates: int) -> list[Pair]:
     """The next `replicates` fresh runs of each, interleaved so that a drift of the machine hits all alike."""
-    done = {one.id: {outcome.replicate for outcome in one.outcomes} for one in individuals}
+    done = {one.id: one.done for one in individuals}
     free = {one.id: [FRESH + k for k in range(2 * CHOICE) if FRESH + k not in done[one.id]] for one in individuals}
     return [(one.id, free[one.id][k]) for k in range(replicates) for one in individuals]
 

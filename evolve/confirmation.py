@@ -74,7 +74,7 @@ def outstanding(
 
 
 def _not_done(wanted: Sequence[Pair], individuals: Mapping[int, Individual]) -> list[Pair]:
-    done = {id: {outcome.replicate for outcome in individuals[id].outcomes} for id, _ in wanted}
+    done = {id: individuals[id].done for id, _ in wanted}
     return [(id, replicate) for id, replicate in wanted if replicate not in done[id]]
 
 

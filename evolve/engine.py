@@ -17,6 +17,7 @@ from evolve.archive.repository import Archive
 from evolve.arena import Direction, Flagged
 from evolve.breeding import Operators, Source
 from evolve.confirmation import Pair, confirmed, outstanding
+from evolve.disturbance import Disturbance
 from evolve.estimates import Estimates
 from evolve.evaluation import heartbeat
 from evolve.evaluation.racing import Curve
@@ -29,6 +30,7 @@ REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates
 SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
 SEED_MOST = 6  # replicates of the seed genome, however much they disagree
 MARGIN = 2.0  # standard deviations of a run, beyond the cut, within which a score is computed again
+RERUNS = 2  # of an evaluation that was disturbed, in one session
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
 
 
@@ -98,8 +100,10 @@ class Evolution:
         self._flags: dict[int, list[str]] = {}
         self._running: set[Pair] = set()
         self.evaluations = 0
+        self._void = 0  # of them, disturbed
         self._evaluated: set[int] = set()
         self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
+        self._disturbance = Disturbance()
         self.searched = Estimates(self.direction, before=CHOICE)
         self.estimates = Estimates(self.direction, before=FRESH)
         self._fresh: dict[int, Individual] = {}  # those with a run that only confirms
@@ -141,6 +145,15 @@ class Evolution:
     @property
     def births_planned(self) -> int:
         return self.pop * self.gens
+
+    @property
+    def standing(self) -> str:
+        """How far it is, in words."""
+        text = f"births {self.births}/{self.births_planned}, generation {self.births // self.pop}/{self.gens}"
+        if self.best is not None and self.seed_individual.fitness.measured:
+            best, seed = self.best.fitness.mean, self.seed_individual.fitness.mean
+            text += f"; best {best:.4f} (#{self.best.id}), seed genome {seed:.4f}"
+        return text
 
     @property
     def evaluations_left(self) -> int:
@@ -195,6 +208,7 @@ class Evolution:
     def tell(self, outcome: Outcome) -> Individual:
         """Archive an outcome, then let selection see it."""
         individual = self.archive.individuals[outcome.individual]
+        outcome = self._disturbance.judge(outcome)
         if individual.parents and outcome.replicate == 0 and outcome.score is not None:
             sign = 1.0 if self.direction is Direction.MIN else -1.0
             entered = sign * outcome.score < sign * self.cut
@@ -206,9 +220,17 @@ class Evolution:
         self._running.discard((outcome.individual, outcome.replicate))
         self._take(individual, outcome)
         self._reselect()
-        for source in self.sources:
-            source.told(individual, outcome)
+        if outcome.counts:
+            for source in self.sources:
+                source.told(individual, outcome)
+        elif self._disturbed(individual, outcome.replicate) <= RERUNS:
+            self._waiting.appendleft((individual.id, outcome.replicate))
         return individual
+
+    @staticmethod
+    def _disturbed(individual: Individual, replicate: int) -> int:
+        """How many times this evaluation was disturbed."""
+        return sum(not one.counts and one.replicate == replicate for one in individual.outcomes)
 
     def prepare(self) -> None:
         """Let the sources work ahead while trials run."""
@@ -228,7 +250,7 @@ class Evolution:
     def _unfinished(self, seed_replicates: int) -> Iterator[Pair]:
         """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
         seed = self.seed_individual
-        done = {outcome.replicate for outcome in seed.outcomes}
+        done = seed.done
         if seed.searched and not seed.fitness.measured:
             seed_replicates = max(done) + 2  # it failed whenever it ran: nothing can start before it is mended
         for replicate in range(seed_replicates):
@@ -259,7 +281,7 @@ class Evolution:
         if disagree and self._running_replicates(seed.id) == 0:
             return seed.id, self._next_replicate(seed)
         under_way = sum(replicate > 0 and id != seed.id for id, replicate in self._running)
-        allowed = self._replicate_share * (self.evaluations + len(self._running) + 1)
+        allowed = self._replicate_share * (self.evaluations - self._void + len(self._running) + 1)
         if self.replicates + under_way + 1 > allowed or len(self.population) < self.pop:
             return None
         for candidate in self.estimates.candidates(self.pop, self._children):
@@ -271,7 +293,7 @@ class Evolution:
         return sum(one == id for one, _ in self._running)
 
     def _next_replicate(self, individual: Individual) -> int:
-        done = {outcome.replicate for outcome in individual.outcomes}
+        done = individual.done
         return next(k for k in range(CHOICE) if k not in done)
 
     def _unconfirmed(self) -> list[Pair]:
@@ -282,8 +304,11 @@ class Evolution:
 
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
-        self._evaluated.add(individual.id)
-        self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
+        self._disturbance.take(outcome)
+        self._void += not outcome.counts
+        if outcome.counts:
+            self._evaluated.add(individual.id)
+            self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
         if outcome.fresh:
             self._fresh[individual.id] = individual
         if self.racing is not None:
@@ -325,6 +350,38 @@ class Evolution:
         return None
 
 
+class Work(Protocol):
+    """What `search` sees to its end: an Evolution, or a plain list of evaluations."""
+
+    toolbox: base.Toolbox
+    racing: Race | None
+
+    @property
+    def archive(self) -> Archive: ...
+
+    @property
+    def best(self) -> Individual | None: ...
+
+    @property
+    def standing(self) -> str: ...
+
+    @property
+    def stuck(self) -> bool: ...
+
+    @property
+    def evaluations_left(self) -> int: ...
+
+    def ask(self) -> Trial | None: ...
+
+    def tell(self, outcome: Outcome) -> Individual: ...
+
+    def forget(self, trial: Trial) -> None: ...
+
+    def race(self, trial: Trial, curve: Curve) -> str | None: ...
+
+    def prepare(self) -> None: ...
+
+
 class Monitor(Protocol):
     """What watches a search: the live screen, the plain lines, or nothing."""
 
@@ -346,7 +403,7 @@ class Stop(Protocol):
     def now(self) -> bool: ...
 
 
-def search(evolution: Evolution, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
+def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
     """Keep `workers` trials running until the plan is done or the user stops it.
 
     Every outcome is told before the next trial is asked for, in birth order where several are ready at
@@ -388,7 +445,8 @@ def search(evolution: Evolution, executor: Executor, workers: int, monitor: Moni
                     replicate=trial.replicate,
                     seed=trial.seed,
                 )
-            monitor.told(evolution.tell(outcome), outcome)
+            individual = evolution.tell(outcome)
+            monitor.told(individual, individual.outcomes[-1])  # as it was archived
         for trial in running.values():
             beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
             if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:

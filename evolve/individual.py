@@ -6,7 +6,7 @@ import enum
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from deap import base
@@ -15,6 +15,8 @@ from evolve.arena import Direction
 
 CHOICE = 1000  # replicates numbered from here on tell the contenders for the championship apart
 FRESH = 2000  # and from here on measure the champion: on another validation split, and no selection sees them
+STUDY = 3000  # and from here on belong to operations on a lineage: fresh ones, and the search sees none of them
+DERIVED = 10**9  # ids from here on are genomes that such an operation made; no births of the search
 
 
 class Status(enum.StrEnum):
@@ -27,6 +29,7 @@ class Status(enum.StrEnum):
     RACED = "raced"  # stopped early because it was clearly losing
     REJECTED = "rejected"  # never ran
     CHEATED = "cheated"  # broke the genome's contract
+    DISTURBED = "disturbed"  # others used its GPU, or that was slower than usual: run again, and no word on the genome
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Outcome:
     parameters: int | None = None
     peak_memory_mb: float | None = None
     device: str = ""
+    clock_mhz: float | None = None  # median clock of the GPU's processors in the box
     corpus: str = ""  # fingerprint of the data it trained on
     trusted: bool = True  # False: the script printed its own score
     verified: str = ""  # the score was computed again, from the model as a "graph" or by its "code"; empty: it was not
@@ -70,6 +74,16 @@ class Outcome:
             raise ValueError(f"status {self.status} does not go with score {self.score}")
 
     @property
+    def counts(self) -> bool:
+        """Whether it says anything of the genome; else the same replicate is run again."""
+        return self.status is not Status.DISTURBED
+
+    def disturbed(self, reason: str) -> Outcome:
+        """This outcome as one that does not count, its score in the reason alone."""
+        scored = "" if self.score is None else f"; it scored {self.score:.6f}"
+        return replace(self, status=Status.DISTURBED, score=None, locked=None, reason=f"{reason}{scored}")
+
+    @property
     def fresh(self) -> bool:
         """Whether it only confirms: its score, on another split, is never averaged with those of the search."""
         return self.replicate >= FRESH
@@ -77,6 +91,11 @@ class Outcome:
     def to_record(self) -> dict[str, Any]:
         """The outcome as JSON-ready values; `from_record` is its inverse."""
         return asdict(self)
+
+    @property
+    def study(self) -> bool:
+        """Whether it belongs to an operation on a lineage, and not to the search."""
+        return self.replicate >= STUDY
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Outcome:
@@ -152,6 +171,7 @@ class Offspring:
     model: str | None = None  # the LLM that wrote it
     cost: dict[str, float] = field(default_factory=dict)  # tokens and money spent on writing it
     body: str = ""  # what else a reader of the commit should know
+    derivation: dict[str, Any] = field(default_factory=dict)  # how an operation on a lineage made it
 
 
 class Individual:
@@ -170,6 +190,7 @@ class Individual:
         fitness: Fitness,
         model: str | None = None,
         cost: dict[str, float] | None = None,
+        derivation: dict[str, Any] | None = None,
     ) -> None:
         self.id = id
         self.parents = parents
@@ -179,9 +200,27 @@ class Individual:
         self.commit = commit
         self.model = model
         self.cost = cost or {}
+        self.derivation = derivation or {}
         self.fitness = fitness
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[Outcome] = []  # of the search and its confirmation
+        self.studies: list[Outcome] = []  # of operations on a lineage
         self._read_genome = read_genome
+
+    @property
+    def derived(self) -> bool:
+        """Whether an operation on a lineage made it, and not the search."""
+        return self.id >= DERIVED
+
+    @property
+    def name(self) -> str:
+        """What a user calls it: '#12', or 'd3' for one that an operation on a lineage made."""
+        return f"d{self.id - DERIVED}" if self.derived else f"#{self.id}"
+
+    @property
+    def time_box(self) -> float | None:
+        """Seconds that it trains for, where that is not the box of the search."""
+        box = self.derivation.get("time_box")
+        return None if box is None else float(box)
 
     @property
     def genome(self) -> str:
@@ -201,13 +240,21 @@ class Individual:
     @property
     def searched(self) -> bool:
         """Whether the search has an outcome of it; fresh runs are none."""
-        return any(not one.fresh for one in self.outcomes)
+        return any(one.counts and not one.fresh for one in self.outcomes)
+
+    @property
+    def done(self) -> set[int]:
+        """The replicates that need not be run any more."""
+        return {one.replicate for one in self.outcomes if one.counts}
 
     def add(self, outcome: Outcome) -> None:
         """Take one more outcome; the estimate is of those of the search."""
+        if outcome.study:
+            self.studies.append(outcome)
+            return
         self.outcomes.append(outcome)
-        if not outcome.fresh:
+        if outcome.counts and not outcome.fresh:
             self.fitness = type(self.fitness)(self.scores)
 
     def __repr__(self) -> str:
-        return f"Individual({self.id}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"
+        return f"Individual({self.name}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"

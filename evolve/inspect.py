@@ -45,6 +45,7 @@ def status(run: str) -> str:
         lines += _integrity(outcomes)
         lines += llm_report(archive)
         lines += outside_lines(directory)
+        lines += _beside_the_search(archive)
         racing = race_of(archive, ())
         for individual, outcome in archive.in_order():
             racing.take(individual, outcome)
@@ -71,6 +72,19 @@ def _integrity(outcomes: Sequence[Outcome]) -> list[str]:
     return ["integrity: " + ", ".join(parts)] if parts else []
 
 
+def _beside_the_search(archive: Archive) -> list[str]:
+    """What operations on lineages have added, and ideas from before the archive began."""
+    lines = []
+    if studies := archive.studies():
+        lines.append(
+            f"operations on lineages: {len(studies)} evaluations, {len(archive.derived)} genomes (d0, d1, ...); "
+            "the search sees none of them"
+        )
+    if ideas := sum(len(archive.ideas(one)) for one in archive.individuals.values()):
+        lines.append(f"ideas tried before, without a genome: {ideas}")
+    return lines
+
+
 def _operators(archive: Archive) -> str:
     """Births and successes (better than the first parent) of each operator."""
     births: Counter[str] = Counter()
@@ -87,14 +101,14 @@ def show(run: str, ref: str) -> str:
     """One individual: idea, parents, evaluations, and the diff against its first parent."""
     with Archive.open(RunDirectory.find(run).archive) as archive:
         one = archive.resolve(ref)
-        parents = ", ".join(f"#{id}" for id in one.parents) or "none"
+        parents = ", ".join(archive.everyone[id].name for id in one.parents) or "none"
         lines = [
-            f"#{one.id}  {one.idea}",
+            f"{one.name}  {one.idea}",
             f"operator {one.operator}, generation {one.generation}, parents {parents}, commit {one.commit}",
             "",
         ]
-        details = archive.curves(one)
-        for outcome, detail in zip(one.outcomes, details, strict=True):
+        details = archive.curves(one) + archive.curves(one, studies=True)
+        for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
             figures = {
                 "training": f"{outcome.seconds.get('training', 0.0):.2f} s",
@@ -110,13 +124,16 @@ def show(run: str, ref: str) -> str:
             lines.append(f"replicate {outcome.replicate}: {ended}{trust}; {known}")
             if outcome.status is not Status.OK and detail["tail"]:
                 lines += ["    " + line for line in str(detail["tail"]).splitlines()[-15:]]
-        if not one.outcomes:
+        for idea in archive.ideas(one):
+            ended = f" {idea['score']:.6f}" if idea.get("score") is not None else ""
+            lines.append(f"tried on it before: {idea['idea']} ({idea.get('status', '')}{ended})")
+        if not details:
             lines.append("not evaluated yet")
         if flags := [flag for outcome in one.outcomes[:1] for flag in outcome.flags]:
             lines += ["", "its edit touches what a genome has no business with:", *(f"    {flag}" for flag in flags)]
         if one.parents:
-            parent = archive.individuals[one.parents[0]]
-            lines += ["", *_diff(parent.genome, one.genome, f"#{parent.id}", f"#{one.id}")]
+            parent = archive.everyone[one.parents[0]]
+            lines += ["", *_diff(parent.genome, one.genome, parent.name, one.name)]
     return "\n".join(lines)
 
 

@@ -23,11 +23,14 @@ class Described(Protocol):
     def generation(self) -> int: ...
     @property
     def cost(self) -> dict[str, float]: ...
+    @property
+    def derivation(self) -> dict[str, Any]: ...
 
 
 def metadata(individual: Described) -> dict[str, Any]:
-    """The fields of the file."""
-    return {
+    """The fields of the file; `derivation` is there only where an operation on a lineage made the genome."""
+    derivation = {"derivation": individual.derivation} if individual.derivation else {}
+    return derivation | {
         "operator": individual.operator,
         "model": individual.model,
         "description": individual.idea,

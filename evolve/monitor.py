@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from evolve.engine import Evolution
+from evolve.engine import Work
 from evolve.evaluation import heartbeat
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Outcome, Status
@@ -24,7 +24,7 @@ RECENT = 8
 class Watch:
     """The figures both monitors show, kept as trials are launched and told."""
 
-    def __init__(self, evolution: Evolution, workers: int, stop: StopSignals) -> None:
+    def __init__(self, evolution: Work, workers: int, stop: StopSignals) -> None:
         self.evolution = evolution
         self.workers = workers
         self.stop = stop
@@ -43,7 +43,7 @@ class Watch:
         self._told += 1
 
     def parent_of(self, individual: Individual) -> Individual | None:
-        return self.evolution.archive.individuals[individual.parents[0]] if individual.parents else None
+        return self.evolution.archive.everyone[individual.parents[0]] if individual.parents else None
 
     @property
     def time_left(self) -> str:
@@ -53,21 +53,11 @@ class Watch:
         seconds = self.evolution.evaluations_left * self._busy / self._told / self.workers
         return "about " + duration(seconds)
 
-    @property
-    def standing(self) -> str:
-        evolution = self.evolution
-        generation = evolution.births // evolution.pop
-        text = f"births {evolution.births}/{evolution.births_planned}, generation {generation}/{evolution.gens}"
-        best, seed = evolution.best, evolution.seed_individual
-        if best is not None and seed.fitness.measured:
-            text += f"; best {best.fitness.mean:.4f} (#{best.id}), seed genome {seed.fitness.mean:.4f}"
-        return text
-
 
 class PlainMonitor(Watch):
     """A line an outcome, for logs and pipes."""
 
-    def __init__(self, evolution: Evolution, workers: int, stop: StopSignals, console: Console) -> None:
+    def __init__(self, evolution: Work, workers: int, stop: StopSignals, console: Console) -> None:
         super().__init__(evolution, workers, stop)
         self._console = console
         self._announced = ""
@@ -81,8 +71,8 @@ class PlainMonitor(Watch):
     def told(self, individual: Individual, outcome: Outcome) -> None:
         super().told(individual, outcome)
         result = verdict(individual, outcome, self.parent_of(individual))
-        line = f"{time.strftime('%H:%M:%S')}  #{individual.id}  {result}  {individual.idea}"
-        self._print(f"{line}  | {self.standing}; {self.time_left} left")
+        line = f"{time.strftime('%H:%M:%S')}  {individual.name}  {result}  {individual.idea}"
+        self._print(f"{line}  | {self.evolution.standing}; {self.time_left} left")
 
     def tick(self) -> None:
         if self.stop.reason != self._announced:
@@ -96,7 +86,7 @@ class PlainMonitor(Watch):
 class LiveMonitor(Watch):
     """One screen that stays: slots, standing, recent outcomes, time left."""
 
-    def __init__(self, evolution: Evolution, workers: int, stop: StopSignals, console: Console) -> None:
+    def __init__(self, evolution: Work, workers: int, stop: StopSignals, console: Console) -> None:
         super().__init__(evolution, workers, stop)
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
@@ -115,17 +105,18 @@ class LiveMonitor(Watch):
         for name, ratio in (("id", 1), ("box", 4), ("", 3), ("loss", 2), ("idea", 12)):
             table.add_column(name, ratio=ratio, no_wrap=True, overflow="ellipsis")
         for trial in self.running.values():
+            individual = self.evolution.archive.everyone[trial.individual]
             beat = heartbeat.read(trial.folder)
             elapsed = min(beat.elapsed, trial.time_box) if beat else 0.0
             phase = beat.phase if beat else "starting"
             clock = f"{elapsed:.1f}/{trial.time_box:g} s" if phase == "training" else phase
             loss = beat.loss if beat else None
             table.add_row(
-                f"#{trial.individual}",
+                individual.name,
                 ProgressBar(total=trial.time_box, completed=elapsed),
                 clock,
                 "" if loss is None else f"{loss:.3f}",
-                Text(self.evolution.archive.individuals[trial.individual].idea),
+                Text(individual.idea),
             )
         return table
 
@@ -136,12 +127,12 @@ class LiveMonitor(Watch):
         for individual, outcome in reversed(self.recent):
             style = "red" if outcome.status is not Status.OK else "green" if self._is_best(individual) else ""
             result = verdict(individual, outcome, self.parent_of(individual))
-            table.add_row(f"#{individual.id}", Text(result, style), Text(individual.idea))
+            table.add_row(individual.name, Text(result, style), Text(individual.idea))
         return table
 
     def _is_best(self, individual: Individual) -> bool:
         return individual is self.evolution.best
 
     def _footer(self) -> Text:
-        footer = Text(f"{self.standing}\n{self.time_left} left", style="bold")
+        footer = Text(f"{self.evolution.standing}\n{self.time_left} left", style="bold")
         return footer.append(f"\n{self.stop.reason}", "yellow") if self.stop.reason else footer

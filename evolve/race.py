@@ -123,7 +123,7 @@ class Race:
         self._results.append(result)
         if len(self._recent) == MOST_CURVES:
             self._curves.pop(self._recent[0][0].id, None)
-        place = next(place for place, one in enumerate(individual.outcomes) if one.replicate == 0)
+        place = next(place for place, one in enumerate(individual.outcomes) if one.replicate == 0 and one.counts)
         self._recent.append((individual, place))
         self._rule = None
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib.metadata
 import json
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,10 +24,11 @@ from evolve.breeding import Operators, Source
 from evolve.engine import REPLICATE_SHARE, Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
-from evolve.evaluation.executors import LocalExecutor, Slot, local_slots
+from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
+from evolve.evaluation.gpu import gpu_names, list_gpus
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
-from evolve.individual import FRESH, Individual, Offspring
+from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
@@ -37,9 +41,11 @@ from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
+from evolve.warmup import fill_compile_cache
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
-SEARCH_SPLITS, FRESH_SPLITS = ("search",), ("confirm", "locked")  # of the validation tokens
+SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
+WARM_BOX = 0.1  # seconds: a step or two
 OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
@@ -63,22 +69,28 @@ def run(settings: Settings, arguments: list[str]) -> int:
     Raises UserError for whatever the user has to mend, before anything is started where possible.
     """
     console = Console(highlight=False)
-    arena = arenas.load(settings.arena or "gpt_cpu")
+    arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    with explained_faults(directory), EngineLock(directory):
+        slots = slots_on(arena.device, settings.workers, arena.cores)
+        if directory.archive.exists():
+            with Archive.open(directory.archive) as existing:
+                arena = _check_same(existing.read_state(), arena, settings, directory)
+        data = prepare(arena)
+        with _open(directory, arena, data, settings, hardware(slots)) as archive:
+            return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+
+
+@contextlib.contextmanager
+def explained_faults(directory: RunDirectory) -> Iterator[None]:
+    """Raises UserError, with what to do, for a disk that cannot be written and for a fault of the harness."""
     try:
-        with EngineLock(directory):
-            slots = local_slots(settings.workers, arena.cores)
-            if directory.archive.exists():
-                with Archive.open(directory.archive) as existing:
-                    arena = _check_same(existing.read_state(), arena, settings, directory)
-            data = prepare(arena)
-            with _open(directory, arena, data, settings) as archive:
-                return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+        yield
     except OSError as error:
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
@@ -154,6 +166,10 @@ def _search(
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
             evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+        if arena.compile_cache and not Path(make_trial.compiled).exists() and evolution.evaluations_left:
+            warm = make_trial.warm(evolution.seed_individual)
+            say = functools.partial(console.print, markup=False, soft_wrap=True)
+            fill_compile_cache(warm, evolution.toolbox.evaluate, executor, stop, say)
         search(evolution, executor, len(slots), monitor, stop)
     refused = operators.refused + (agent.refused if agent else Counter())
     archive.write_state({**archive.read_state(), "refused": dict(refused)})
@@ -204,8 +220,8 @@ def prepare(arena: Arena) -> Data:
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
-    """Raises UserError where a run's corpus is not the one that was prepared now."""
-    if corpus != data.fingerprint:
+    """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
+    if corpus and corpus != data.fingerprint:
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -233,13 +249,20 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
     return replace(arena, time_box=float(str(state["time_box"])))
 
 
-def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings) -> Archive:
+def hardware(slots: Sequence[Slot]) -> str:
+    """What the slots train on: the GPUs' names, or the CPU's."""
+    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
+    return (gpu_names(gpus) or "a GPU without a name") if gpus else processor()
+
+
+def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
     if not directory.archive.exists():
         archive = Archive.create(
             directory.archive,
             {
                 "arena": arena.name,
                 "arena_folder": str(arena.folder.resolve()),
+                "arena_toml": arena.text,
                 "script": arena.script,
                 "metric": arena.metric,
                 "direction": arena.direction.value,
@@ -247,7 +270,7 @@ def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings)
                 "time_box": arena.time_box,
                 "seed": settings.seed or 0,
                 "strategy": settings.strategy,
-                "machine": processor(),
+                "machine": machine,
             },
         )
     else:
@@ -272,7 +295,20 @@ class TrialMaker:
     directory: RunDirectory
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
-        return self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
+        return trial if individual.time_box is None else replace(trial, time_box=individual.time_box)
+
+    def warm(self, seed_genome: Individual) -> Trial:
+        """A short run of the seed genome that fills the cache of compiled code; its outcome is of no individual."""
+        trial = self._trial(-1, 0, seed_genome.genome, "warm")
+        return replace(trial, time_box=WARM_BOX, grace=trial.time_box + trial.grace, fills_cache=True)
+
+    @property
+    def compiled(self) -> str:
+        """Where the runs of this archive find compiled code; another torch compiles anew."""
+        if not self.arena.compile_cache:
+            return ""
+        return str((self.directory.compiled / f"torch-{importlib.metadata.version('torch')}").resolve())
 
     def dry(self, genome: str, number: int) -> Trial:
         """A trial of a genome that is not archived, whose outcome is of no individual."""
@@ -280,7 +316,7 @@ class TrialMaker:
 
     def _trial(self, individual: int, replicate: int, genome: str, folder: str) -> Trial:
         arena = self.arena
-        splits = FRESH_SPLITS if replicate >= FRESH else SEARCH_SPLITS
+        splits = SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS
         return Trial(
             individual=individual,
             replicate=replicate,
@@ -305,6 +341,7 @@ class TrialMaker:
             scorer=arena.scorer,
             higher_is_better=arena.direction is Direction.MAX,
             splits=splits,
+            compiled=self.compiled,
             folder=str((self.directory.trials / folder).resolve()),
         )
 
@@ -328,7 +365,8 @@ def _introduce(
     better = "lower" if arena.direction == "min" else "higher"
     done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
     lines = {
-        "device": f"{arena.device} ({processor()}), {len(slots)} workers of {cores} core" + "s" * (cores > 1),
+        "device": f"{arena.device} ({hardware(slots)}), {len(slots)} worker{'s' * (len(slots) > 1)} of {cores} core"
+        + "s" * (cores > 1),
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
@@ -339,7 +377,7 @@ def _introduce(
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
-    if recorded != processor():
+    if recorded != hardware(slots):
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")
 
 

@@ -13,19 +13,22 @@ from evolve.errors import UserError
 class RunDirectory:
     """`DIR/archive.git` is the run; everything else in DIR may be deleted when no engine is running.
 
-    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer.
+    A clone of an archive is a run, too: what else it needs is kept in `evolve` inside the repository's own folder.
+    In `inbox` lie offspring from outside that no engine has taken yet, in `tickets` what they answer, in `compiled`
+    what the seed genome has compiled, of which every trial gets a copy.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, archive: Path | None = None) -> None:
         self.path = path
-        self.archive = path / "archive.git"
+        self.archive = archive or path / "archive.git"
         self.trials = path / "trials"
+        self.compiled = path / "compiled"
         self.tickets = path / "tickets"
         self.inbox = path / "inbox"
 
     @classmethod
     def find(cls, run: str) -> RunDirectory:
-        """The existing run that a user names: a folder, its archive.git, or a name below runs/.
+        """The existing run that a user names: a folder, its archive.git, a clone of that, or a name below runs/.
 
         Raises UserError, naming the runs that exist.
         """
@@ -34,6 +37,9 @@ class RunDirectory:
                 return cls(candidate.parent)
             if (candidate / "archive.git").is_dir():
                 return cls(candidate)
+            for repository in (candidate, candidate / ".git"):
+                if (repository / "HEAD").is_file() and (repository / "objects").is_dir():
+                    return cls(repository / "evolve", repository)
         known = sorted(str(path.parent) for path in Path("runs").glob("*/archive.git"))
         raise UserError(
             f"There is no run at '{run}'. " + (f"Known: {', '.join(known)}." if known else "No run was started here.")

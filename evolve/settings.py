@@ -74,7 +74,9 @@ def _setting(parse: Callable[[Any], Any], default: Any, metavar: str, help: str)
 class Settings:
     """One field a flag; the flag's help, its parser and its default stand together here."""
 
-    arena: str | None = _setting(str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_cpu)")
+    arena: str | None = _setting(
+        str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_h100 with an NVIDIA GPU, else gpt_cpu)"
+    )
     out: str | None = _setting(str, None, "DIR", "where the run lives (runs/<arena>); continued where it exists")
     fresh: bool = _setting(_boolean, False, "", "start another run beside an existing one")
     pop: int = _setting(_positive_int, 8, "N", "size of the population")

@@ -25,6 +25,8 @@ def verdict(individual: Individual, outcome: Outcome, parent: Individual | None)
     if outcome.status is not Status.OK:
         return f"{outcome.status.replace('_', ' ')}: {outcome.reason}" if outcome.reason else outcome.status.value
     text = f"{outcome.score:.4f}"
+    if outcome.study:
+        return f"{text} (run {outcome.replicate % CHOICE + 1})"
     if outcome.replicate:
         kind = "fresh run" if outcome.fresh else "run" if outcome.replicate < CHOICE else "further run"
         mean = statistics.fmean(individual.fresh_scores) if outcome.fresh else individual.fitness.mean
@@ -95,6 +97,10 @@ def _real_gain(fresh: Confirmation) -> str:
     """How much of the gain that the search showed is there again, in one sentence."""
     if not fresh.apparent > 0:
         return f"The search itself showed no gain; the fresh runs show one of {fresh.gain:.4f}."
+    if fresh.gain >= fresh.apparent:
+        return (
+            f"All of the gain of {fresh.apparent:.4f} that the search showed is real: fresh runs show {fresh.gain:.4f}."
+        )
     share = f"{100 * fresh.real_share:.0f} %" if fresh.gain > 0 else "nothing"
     return f"Of the gain of {fresh.apparent:.4f} that the search showed, {share} is real: {fresh.gain:.4f}."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deap import base
 
 from evolve.archive.repository import Archive
-from evolve.evaluation.worker import run_trial
+from evolve.evaluation.undisturbed import run_undisturbed
 from evolve.selection import noise_aware_survivors, plain_survivors, tournament
 from evolve.variation.operators import catalogue_mutation, crossover
 
@@ -34,5 +34,5 @@ def make_toolbox(archive: Archive, selection: str = "noise-aware") -> base.Toolb
         repository=archive.path,
         script=archive.read_state()["script"],
     )
-    toolbox.register("evaluate", run_trial)
+    toolbox.register("evaluate", run_undisturbed)
     return toolbox

@@ -75,9 +75,9 @@ def _lock(path: Path) -> Iterator[None]:
 def _download(dataset: Dataset, name: str, folder: Path) -> None:
     import httpx2
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError
+    from huggingface_hub.errors import FileMetadataError, HfHubHTTPError, OfflineModeIsEnabled
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import OfflineModeIsEnabled, build_hf_headers
+    from huggingface_hub.utils._headers import build_hf_headers
 
     endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     url = hf_hub_url(dataset.repository, name, repo_type="dataset", endpoint=endpoint)
@@ -99,9 +99,7 @@ def _download(dataset: Dataset, name: str, folder: Path) -> None:
                     expected_size=known.size,
                     displayed_filename=name,
                 )
-    except (httpx2.HTTPError, OfflineModeIsEnabled, ConnectionError) as error:
-        raise UserError(_unreachable(dataset, name, folder, endpoint, error)) from error
-    except (HfHubHTTPError, FileMetadataError) as error:
+    except (httpx2.HTTPError, ConnectionError, OfflineModeIsEnabled, HfHubHTTPError, FileMetadataError) as error:
         raise UserError(_unreachable(dataset, name, folder, endpoint, error)) from error
     if known.size is not None and partial.stat().st_size != known.size:
         size = partial.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,11 +64,11 @@ class Prepared:
 
     @cached_property
     def train(self) -> NDArray[np.uint16]:
-        """Tokens to train on, shape (train_tokens,), mapped and not read."""
+        """Tokens to train on, shape (train_tokens,), mapped."""
         return self._tokens(TRAIN, self.meta.train_tokens)
 
     def validation(self, split: str) -> NDArray[np.uint16]:
-        """Tokens of one of the SPLITS to score on, shape (validation_tokens[split],), mapped and not read."""
+        """Tokens of one of the SPLITS to score on, shape (validation_tokens[split],), mapped."""
         return self._tokens(split, self.meta.validation_tokens[split])
 
     def _tokens(self, part: str, count: int) -> NDArray[np.uint16]:
@@ -99,5 +100,10 @@ class Prepared:
 
 
 def mapped(file: Path | BinaryIO) -> NDArray[np.uint16]:
-    """The tokens in a file, mapped and not read."""
+    """The tokens in a file, mapped; the system is asked to read them ahead."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return mapped(opened)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
     return np.memmap(file, dtype="<u2", mode="r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,9 @@ import pytest
 
 from evolve.archive.repository import Archive
 from tests.command import TOY, arena, environment, evolve, start
+from tests.evaluation.nvidia import FakeSmi, smi
+
+__all__ = ["smi"]
 
 PLAN = ("--arena", TOY, "--out", "run", "--pop", 3, "--gens", 3, "--seed", 1)
 
@@ -37,6 +41,15 @@ def test_help_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--time-box" in done.stdout and "status RUN" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_with_a_gpu_the_default_is_the_arena_for_it(tmp_path: Path, smi: FakeSmi) -> None:
+    # Its corpus cannot be fetched from a port where nobody listens.
+    variables = {"PATH": os.environ["PATH"], "HF_ENDPOINT": "http://127.0.0.1:9", "EVOLVE_CACHE": str(tmp_path)}
+    done = evolve("--out", "run", cwd=tmp_path, **variables)
+    assert done.returncode == 2
+    assert "data of arena 'gpt_h100' could not be prepared" in done.stderr
+    assert "--corpus site-packages" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_first_lines_say_what_is_used(searched: tuple[Path, str]) -> None:

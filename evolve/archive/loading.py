@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from evolve.individual import Fitness, Individual
 from evolve.metadata import METADATA_FILE
 
 INDIVIDUALS = "refs/individuals/"
+DERIVED_REFS = "refs/derived/"
 
 
 @dataclass
@@ -30,40 +31,47 @@ def list_refs(git_dir: Path) -> dict[str, str]:
     A listing is not atomic: while an engine writes, a birth may be in it without the one before, and then
     it is read again. Raises UserError where the gap stays.
     """
-    missing = 0
+    missing = ""
     for _ in range(3):
         refs = plumbing.list_refs(git_dir)
-        ids = {int(name.removeprefix(INDIVIDUALS)) for name in refs if name.startswith(INDIVIDUALS)}
-        if ids == set(range(len(ids))):
+        missing = _gap(refs, INDIVIDUALS) or _gap(refs, DERIVED_REFS)
+        if not missing:
             return refs
-        missing = min(set(range(len(ids))) - ids)
     raise UserError(
-        f"The archive {git_dir} is damaged: {INDIVIDUALS}{missing} is missing though later ones are there. "
-        "Restore it from a copy."
+        f"The archive {git_dir} is damaged: {missing} is missing though later ones are there. Restore it from a copy."
     )
+
+
+def _gap(refs: Mapping[str, str], prefix: str) -> str:
+    """The first reference that is missing before another; empty where none is."""
+    numbers = {int(name.removeprefix(prefix)) for name in refs if name.startswith(prefix)}
+    absent = set(range(len(numbers))) - numbers
+    return f"{prefix}{min(absent)}" if absent else ""
 
 
 def load(
     git_dir: Path,
-    commits: Sequence[str],
+    commits: Mapping[int, str],
+    ancestors: Mapping[int, str],
     script: str,
     read_genome: Callable[[str], str],
     new_fitness: Callable[[], Fitness],
 ) -> Births:
-    """Read the individuals whose commits these are, in order of their ids, without genomes and outcomes.
+    """Read the individuals whose commits these are, by id and in its order, without genomes and outcomes.
 
+    Their parents are among them and `ancestors`.
     Raises UserError where an object is missing or not what an archive has.
     """
-    headers = [_commit_header(data) for data in plumbing.read_many(git_dir, commits)]
+    headers = [_commit_header(data) for data in plumbing.read_many(git_dir, list(commits.values()))]
     trees = [
         {entry.name: entry.id for entry in read_tree(data)}
         for data in plumbing.read_many(git_dir, [tree for tree, _ in headers])
     ]
-    ids = {commit: id for id, commit in enumerate(commits)}
+    ids = {commit: id for id, commit in [*ancestors.items(), *commits.items()]}
     births = Births({}, {})
     try:
         texts = plumbing.read_many(git_dir, [tree[METADATA_FILE] for tree in trees])
-        for id, (commit, (_, parents), tree, text) in enumerate(zip(commits, headers, trees, texts, strict=True)):
+        for (id, commit), (_, parents), tree, text in zip(commits.items(), headers, trees, texts, strict=True):
             metadata = json.loads(text)
             births.genomes.setdefault(tree[script], id)
             births.individuals[id] = Individual(
@@ -77,6 +85,7 @@ def load(
                 fitness=new_fitness(),
                 model=metadata["model"],
                 cost=metadata["cost"],
+                derivation=metadata.get("derivation"),
             )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

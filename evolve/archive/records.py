@@ -74,6 +74,17 @@ def exchange_lines(text: bytes, commit: str) -> list[dict[str, Any]]:
     return lines
 
 
+def idea_lines(text: bytes, commit: str) -> list[dict[str, Any]]:
+    """The ideas in a note of `refs/notes/ideas`. Raises UserError, naming the commit, where one cannot be read."""
+    try:
+        lines = [json.loads(line) for line in text.decode().split("\n") if line.startswith("{")]
+        for line in lines:
+            line["idea"] = str(line["idea"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"The archive's note of commit {commit} is damaged ({error}): {text[:200]!r}") from error
+    return lines
+
+
 def outcome_of(record: dict[str, Any], individual: int, commit: str) -> Outcome:
     """The outcome in a line of `refs/notes/evolve`. Raises UserError where the line is not one."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,18 +17,25 @@ from evolve.archive.maintenance import Packing
 from evolve.archive.notes import Notes
 from evolve.arena import Direction
 from evolve.errors import UserError
-from evolve.individual import Individual, Offspring, Outcome, fitness_type
+from evolve.individual import DERIVED, Individual, Offspring, Outcome, fitness_type
 from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 
 FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
 CURVES = "refs/notes/curves"
 EXCHANGES = "refs/notes/llm"
+IDEAS = "refs/notes/ideas"
 STATE = "refs/evolve/state"
 HEADS = "refs/heads/"
 ELITE = "refs/heads/elite/"
 CHAMPION = "refs/heads/champion"
 LINEAGE = "refs/heads/lineage/"
+REMOTE = "refs/remotes/origin/"  # where the branches are in a clone with a work tree
+_CLONE = (
+    "A plain `git clone` takes the branches alone: clone the archive with --mirror, or fetch the rest with "
+    "`git fetch origin 'refs/individuals/*:refs/individuals/*' 'refs/derived/*:refs/derived/*' "
+    "'refs/notes/*:refs/notes/*' 'refs/evolve/*:refs/evolve/*'`."
+)
 
 SUBJECT_LENGTH = 120  # characters of an idea in a commit's first line; individual.json has all of it
 PACK_AT = 4000  # loose objects, about 330 births with their outcomes
@@ -55,7 +63,7 @@ class Archive:
                 objects.remove_pack_leftovers(path)
         names = loading.list_refs(path)
         if STATE not in names:
-            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}.")
+            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}. {_CLONE}")
         self._refs = refs.Refs(path, names)
         self._objects = objects.Objects(path)
         if write:
@@ -128,8 +136,18 @@ class Archive:
 
     @property
     def individuals(self) -> Mapping[int, Individual]:
-        """All individuals by id, in order of birth; their outcomes are without curve and tail."""
+        """The individuals of the search by id, in order of birth; their outcomes are without curve and tail."""
         return self._individuals
+
+    @property
+    def derived(self) -> Mapping[int, Individual]:
+        """Those that operations on a lineage made, by id; the search sees none of them."""
+        return self._derived
+
+    @property
+    def everyone(self) -> Mapping[int, Individual]:
+        """The individuals of the search, then the derived ones."""
+        return ChainMap(self._derived, self._individuals)
 
     @property
     def parents(self) -> Mapping[int, tuple[int, ...]]:
@@ -144,27 +162,39 @@ class Archive:
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
     def in_order(self) -> list[tuple[Individual, Outcome]]:
-        """All outcomes in order of arrival, each with its individual."""
+        """The outcomes of the search and its confirmation in order of arrival, each with its individual."""
         return list(self._order)
+
+    def studies(self) -> list[tuple[Individual, Outcome]]:
+        """The outcomes of operations on a lineage in order of arrival, each with its individual."""
+        return list(self._studies)
 
     def pending(self) -> list[Individual]:
         """Individuals that the search has no outcome of: their evaluation was in flight, or never began."""
         return [individual for individual in self._individuals.values() if not individual.searched]
 
     def find(self, genome: str) -> int | None:
-        """The first individual with exactly this text; None where there is none."""
+        """The first individual of the search with exactly this text; None where there is none."""
         return self._genomes.get(objects.object_id("blob", genome.encode()))
 
-    def curves(self, individual: Individual) -> list[dict[str, Any]]:
+    def find_derived(self, offspring: Offspring) -> Individual | None:
+        """The derived individual that this offspring became; None where it is not archived."""
+        key = (offspring.operator, tuple(dict.fromkeys(offspring.parents)), offspring.derivation)
+        for one in self._derived.values():
+            if (one.operator, one.parents, one.derivation) == key and one.genome == offspring.genome:
+                return one
+        return None
+
+    def curves(self, individual: Individual, *, studies: bool = False) -> list[dict[str, Any]]:
         """For each of the individual's outcomes {"n", "curve", "tail"}: what memory does not hold.
 
-        `curve` is a list of (progress 0..1, loss), a loss that was not finite being NaN; `n` is the
-        outcome's number in order of arrival.
+        With `studies`, for each of the outcomes of operations on a lineage. `curve` is a list of (progress 0..1,
+        loss), a loss that was not finite being NaN; `n` is the outcome's number in order of arrival.
         """
         lines = records.read_lines(self._note(self._curves, individual.commit), individual.commit)
         # A kill between the two notes leaves a line whose number went to another run: the last one counts.
         by_number = {line["n"]: records.curve_of(line) for line in lines}
-        numbers = self._numbers.get(individual.id, [])
+        numbers = self._numbers.get((individual.id, studies), [])
         return [by_number.get(n, {"n": n, "curve": [], "tail": ""}) for n in numbers]
 
     def exchanges(self) -> list[tuple[Individual, dict[str, Any]]]:
@@ -172,16 +202,26 @@ class Archive:
         noted = [(one, line) for one in self._individuals.values() for line in self._exchanges_of(one)]
         return sorted(noted, key=lambda pair: pair[1]["time"])
 
+    def ideas(self, individual: Individual) -> list[dict[str, Any]]:
+        """Ideas that were tried on the individual before this archive began, and whose genomes are not known."""
+        return records.idea_lines(self._note(self._ideas, individual.commit), individual.commit)
+
+    def notes_of(self, individual: Individual) -> dict[str, bytes]:
+        """The texts of the individual's notes by reference, its exchanges with language models left out."""
+        noted = {OUTCOMES: self._outcomes, CURVES: self._curves, IDEAS: self._ideas}
+        return {ref: text for ref, notes in noted.items() if (text := self._note(notes, individual.commit))}
+
     def _exchanges_of(self, individual: Individual) -> list[dict[str, Any]]:
         return records.exchange_lines(self._note(self._llm, individual.commit), individual.commit)
 
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
-        return lineage.resolve(self._individuals, self._refs.under(HEADS), name)
+        branches = self._refs.under(REMOTE) | self._refs.under(HEADS)
+        return lineage.resolve(self.everyone, branches, name)
 
     def lineage(self, individual: Individual) -> list[Individual]:
         """From the seed to the individual along first parents."""
-        return lineage.lineage(self._individuals, individual)
+        return lineage.lineage(self.everyone, individual)
 
     def read_state(self) -> dict[str, Any]:
         """What `write_state` wrote last."""
@@ -199,21 +239,43 @@ class Archive:
         next_id = len(self._individuals)
         if id not in (None, next_id):
             raise ValueError(f"the next individual is {next_id}, not {id}")
+        individual, genome = self._bear(offspring, next_id, self._individuals, f"{loading.INDIVIDUALS}{next_id}")
+        self._individuals[next_id] = individual
+        self._parents[next_id] = individual.parents
+        self._genomes.setdefault(genome, next_id)
+        return individual
+
+    def derive(self, offspring: Offspring) -> Individual:
+        """Archive what an operation on a lineage made; the same offspring again is the individual that it was.
+
+        Its parents may be derived, too, and it may have none. Raises ValueError for an unknown parent.
+        """
+        self._must_write()
+        known = self.find_derived(offspring)
+        if known is not None:
+            return known
+        number = len(self._derived)
+        individual, _ = self._bear(offspring, DERIVED + number, self.everyone, f"{loading.DERIVED_REFS}{number}")
+        self._derived[individual.id] = individual
+        return individual
+
+    def _bear(
+        self, offspring: Offspring, id: int, ancestors: Mapping[int, Individual], ref: str
+    ) -> tuple[Individual, str]:
+        """Write the commit and its reference; gives the individual and the genome's blob."""
         parents = tuple(dict.fromkeys(offspring.parents))
-        if unknown := [parent for parent in parents if parent not in self._individuals]:
-            raise ValueError(f"individual {next_id} has unknown parents {unknown}")
+        if unknown := [parent for parent in parents if parent not in ancestors]:
+            raise ValueError(f"individual {id} has unknown parents {unknown}")
         text = dump_metadata(metadata(offspring))
         script = self._state["script"]
         genome = self._objects.blob(offspring.genome.encode(), script)
         described = self._objects.blob(text.encode("utf-8", "replace"), METADATA_FILE)
         files = {script: genome, METADATA_FILE: described}
         tree = self._objects.tree([objects.Entry(objects.FILE_MODE, name, blob) for name, blob in files.items()], "")
-        commit = self._objects.commit(
-            tree, [self._individuals[parent].commit for parent in parents], _message(offspring)
-        )
-        self._refs.write(f"{loading.INDIVIDUALS}{next_id}", commit)
+        commit = self._objects.commit(tree, [ancestors[parent].commit for parent in parents], _message(offspring))
+        self._refs.write(ref, commit)
         individual = Individual(
-            next_id,
+            id,
             parents,
             operator=offspring.operator,
             idea=offspring.idea,
@@ -223,13 +285,11 @@ class Archive:
             fitness=self._new_fitness(),
             model=offspring.model,
             cost=dict(offspring.cost),
+            derivation=dict(offspring.derivation),
         )
-        self._individuals[next_id] = individual
-        self._parents[next_id] = parents
-        self._genomes.setdefault(genome, next_id)
         if self._objects.loose > PACK_AT:
             self.maintain()
-        return individual
+        return individual, genome
 
     def record(self, individual: Individual, outcome: Outcome) -> None:
         """Append an outcome to the individual's note and to the individual.
@@ -238,7 +298,7 @@ class Archive:
         ValueError where the individual is not of this archive or the outcome of another individual.
         """
         self._must_write()
-        if self._individuals.get(individual.id) is not individual:
+        if self.everyone.get(individual.id) is not individual:
             raise ValueError(f"{individual!r} is not an individual of {self.path}")
         if outcome.individual not in (-1, individual.id):
             raise ValueError(f"an outcome of individual {outcome.individual} given for {individual.id}")
@@ -259,6 +319,11 @@ class Archive:
         self._must_write()
         self._append(self._llm, individual.commit, json.dumps(record, ensure_ascii=False))
 
+    def note_idea(self, individual: Individual, record: Mapping[str, Any]) -> None:
+        """Append an idea that was tried on the individual to its note: JSON values, "idea" among them."""
+        self._must_write()
+        self._append(self._ideas, individual.commit, json.dumps(record, ensure_ascii=False))
+
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
         self._must_write()
@@ -274,6 +339,11 @@ class Archive:
         self._must_write()
         self._refs.write(f"{LINEAGE}{individual.id}", individual.commit)
         self._refs.write(CHAMPION, individual.commit)
+
+    def set_branch(self, name: str, individual: Individual) -> None:
+        """Make the branch `name` this individual."""
+        self._must_write()
+        self._refs.write(f"{HEADS}{name}", individual.commit)
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Keep what a resume needs; JSON values only. Earlier states are the parents of the commit.
@@ -321,25 +391,25 @@ class Archive:
         return state
 
     def _load(self) -> None:
-        commits = self._refs.under(loading.INDIVIDUALS)
-        births = loading.load(
-            self.path,
-            [commits[str(id)] for id in range(len(commits))],
-            self._state["script"],
-            self._genome,
-            self._new_fitness,
-        )
+        named, derived = self._refs.under(loading.INDIVIDUALS), self._refs.under(loading.DERIVED_REFS)
+        commits = {id: named[str(id)] for id in range(len(named))}
+        read = (self._state["script"], self._genome, self._new_fitness)
+        births = loading.load(self.path, commits, {}, *read)
         self._individuals = births.individuals
+        later = {DERIVED + number: derived[str(number)] for number in range(len(derived))}
+        self._derived = loading.load(self.path, later, commits, *read).individuals if later else {}
         self._genomes = births.genomes
         self._parents = {individual.id: individual.parents for individual in births.individuals.values()}
         self._outcomes = Notes(self.path, OUTCOMES, self._objects, self._refs)
         self._curves = Notes(self.path, CURVES, self._objects, self._refs)
         self._llm = Notes(self.path, EXCHANGES, self._objects, self._refs)
+        self._ideas = Notes(self.path, IDEAS, self._objects, self._refs)
         self._order: list[tuple[Individual, Outcome]] = []
-        self._numbers: dict[int, list[int]] = {}
+        self._studies: list[tuple[Individual, Outcome]] = []
+        self._numbers: dict[tuple[int, bool], list[int]] = {}  # by individual, and whether of a study
         self._next_number = 0
         # A note of a birth that came after the listing of the individuals is left for the next opening.
-        noted = [(i, blob) for i in self._individuals.values() if (blob := self._outcomes.blob(i.commit))]
+        noted = [(i, blob) for i in self.everyone.values() if (blob := self._outcomes.blob(i.commit))]
         texts = plumbing.read_many(self.path, [blob for _, blob in noted])
         lines = [
             (record["n"], individual, record)
@@ -353,8 +423,8 @@ class Archive:
         """Hold a recorded line in memory: the same for one just written and one read at opening."""
         outcome = records.outcome_of(record, individual.id, individual.commit)
         individual.add(outcome)
-        self._order.append((individual, outcome))
-        self._numbers.setdefault(individual.id, []).append(record["n"])
+        (self._studies if outcome.study else self._order).append((individual, outcome))
+        self._numbers.setdefault((individual.id, outcome.study), []).append(record["n"])
         self._next_number = record["n"] + 1
 
     def _append(self, notes: Notes, commit: str, line: str) -> None:

@@ -26,7 +26,9 @@ _FROM_OUTCOME = (
 
 
 def evaluations(archive: Archive) -> list[dict[str, Any]]:
-    """One row an evaluation in order of arrival, then one for each individual that the search has no outcome of.
+    """One row an evaluation of the search in order of arrival, then one for each individual that it has no outcome
+    of, then one for each evaluation of an operation on a lineage (replicates 3000 and on; derived individuals have ids
+    from 10^9).
 
     All rows have the same keys. `evaluation` counts from 0; `parents` is text ("3 5"), `constants` and
     `cost` are JSON text, times are seconds, `started` is Unix time, memory is MB. What an evaluation did
@@ -36,7 +38,11 @@ def evaluations(archive: Archive) -> list[dict[str, Any]]:
     rows = [
         _row(individual, outcome, evaluation) for evaluation, (individual, outcome) in enumerate(archive.in_order())
     ]
-    return rows + [_row(individual, None, None) for individual in archive.pending()]
+    rows += [_row(individual, None, None) for individual in archive.pending()]
+    return rows + [
+        _row(individual, outcome, evaluation)
+        for evaluation, (individual, outcome) in enumerate(archive.studies(), len(archive.in_order()))
+    ]
 
 
 def _row(individual: Individual, outcome: Outcome | None, evaluation: int | None) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class DryRun:
 def failure(outcome: Outcome) -> str:
     """What went wrong before the scoring, for a reader who can mend it."""
     reached_scoring = outcome.status is Status.TIMED_OUT and "scoring" in outcome.seconds
-    if outcome.status is Status.OK or reached_scoring:
+    if outcome.status in (Status.OK, Status.DISTURBED) or reached_scoring:
         return ""
     tail = "\n".join(outcome.tail.splitlines()[-TAIL_LINES:])
     return f"When it was run for one step it {_ENDED[outcome.status]}: {outcome.reason}\n\n{tail}".rstrip()

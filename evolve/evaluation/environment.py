@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from evolve.evaluation import compile_cache
 from evolve.evaluation.executors import Slot
 from evolve.evaluation.job import REPORT_FD
 from evolve.evaluation.trial import Trial
@@ -79,6 +80,7 @@ def genome_environment(trial: Trial, slot: Slot) -> dict[str, str]:
         "GPT_DEVICE": trial.device,
         "GPT_THREADS": str(len(slot.cores)),
         "GPT_SPLITS": ",".join(trial.splits),
+        **compile_cache.variables(trial),
     }
     if trial.score == "harness":
         environment["GPT_REPORT_FD"] = str(REPORT_FD)

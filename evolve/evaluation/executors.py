@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import queue
-import shutil
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from types import TracebackType
 from typing import Literal
 
 from evolve.errors import UserError
+from evolve.evaluation.gpu import list_gpus
 
 
 @dataclass(frozen=True)
@@ -102,26 +101,23 @@ def local_slots(workers: int | None, cores_per_worker: int) -> list[Slot]:
 
 
 def gpu_slots(workers: int | None, cores_per_worker: int) -> list[Slot]:
-    """One slot a GPU, each with CPU cores of its own. Raises UserError where GPUs or cores are too few."""
+    """One slot a GPU, each with CPU cores of its own: as many as wanted, or what there is for each.
+
+    Raises UserError where there is no GPU, or fewer than workers.
+    """
     gpus = list_gpus()
     if not gpus:
         raise UserError("There is no NVIDIA GPU here: nvidia-smi is not installed, or lists none.")
     if workers is not None and workers > len(gpus):
         raise UserError(f"{workers} workers, and there are {len(gpus)} GPUs: one GPU runs one trial at a time.")
-    slots = local_slots(workers or len(gpus), cores_per_worker)
-    return [Slot(slot.cores, gpu) for slot, gpu in zip(slots, gpus, strict=False)]
+    workers = workers or len(gpus)
+    cores = max(1, min(cores_per_worker, len(usable_cores()) // workers))
+    return [Slot(slot.cores, gpu) for slot, gpu in zip(local_slots(workers, cores), gpus, strict=False)]
 
 
-def list_gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; empty without nvidia-smi."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name for name in visible.split(",") if name]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    command = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
-    listing = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return listing.stdout.split() if listing.returncode == 0 else []
+def slots_on(device: str, workers: int | None, cores_per_worker: int) -> list[Slot]:
+    """The slots of this machine for trials on a device, "cpu" or "cuda". Raises UserError where it has none."""
+    return (gpu_slots if device == "cuda" else local_slots)(workers, cores_per_worker)
 
 
 class LocalExecutor(ThreadPoolExecutor):

@@ -60,6 +60,8 @@ class Trial:
     scorer: str = ""  # module that scores a trained model again, in other processes; empty: no score is computed again
     bar: float | None = None  # the worst score that is computed again; None: none is
     higher_is_better: bool = False
+    compiled: str = ""  # folder of compiled code that the runs of an archive share; empty: they share none
+    fills_cache: bool = False  # this run of the seed genome makes that folder
     splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
     sandbox: str = "none"  # a `Mode` that works on this machine: see evolve.sandbox.probe
     readable: tuple[str, ...] = ()  # what the genome sees beside the system, Python and its scratch folder

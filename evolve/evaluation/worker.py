@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from evolve.evaluation import classify, heartbeat
+from evolve.evaluation import classify, compile_cache, heartbeat
 from evolve.evaluation.channel import Channel
 from evolve.evaluation.deadlines import deadline
 from evolve.evaluation.environment import genome_environment, parent_environment
@@ -48,13 +48,15 @@ def run_trial(trial: Trial) -> Outcome:
         (trial.scratch / "tmp").mkdir(parents=True)
         # A text that UTF-8 cannot write is left to Python to refuse: the genome's error, not the harness's.
         (trial.scratch / trial.script).write_bytes(trial.source.encode("utf-8", errors="surrogatepass"))
+        compile_cache.bring(trial)
         ending = _watched(trial)
         outcome = classify.outcome(trial, ending)
+        if trial.fills_cache and outcome.status is Status.OK:
+            compile_cache.keep(trial)
         if trial.rescores(outcome.score):
             _remove(trial.scratch)  # nothing that the genome left may reach those who score its model
-            outcome = classify.rescored(
-                outcome, ending, _score_again(trial) if ending.report.exported is not None else None
-            )
+            again = _score_again(trial) if ending.report.exported is not None else None
+            outcome = classify.rescored(outcome, ending, again)
         return outcome
     finally:
         _remove(folder)

@@ -46,7 +46,7 @@ def brief(
         metric=arena.metric,
         program=program,
         lineage=_lineage(archive, parent, memory),
-        tried=[attempt(archive, one, memory) for one in _tried(archive, parent, memory)],
+        tried=[*_heard(archive, parent), *(attempt(archive, one, memory) for one in _tried(archive, parent, memory))],
         elites=_elites(archive, population, parent),
     )
 
@@ -138,6 +138,18 @@ def _tried(archive: Archive, parent: Individual, memory: Memory) -> list[Individ
     others = [one for one in memory.on(paths) if one.id not in known]
     related = others[-max(RELATED, TRIED - len(children)) :]
     return sorted([*children[-(TRIED - len(related)) :], *related], key=lambda one: one.id)
+
+
+def _heard(archive: Archive, parent: Individual) -> list[Step]:
+    """Ideas that were tried on the parent and its ancestors before the archive began, without their genomes."""
+    told = []
+    for one in archive.lineage(parent):
+        for idea in archive.ideas(one):
+            score = idea.get("score")
+            known = score is not None and one.fitness.measured
+            gain = (one.fitness.mean - score) * -one.fitness.weights[0] if known else None
+            told.append(Step(str(idea["idea"]), gain, None, str(idea.get("status", ""))))
+    return told[-TRIED:]
 
 
 def _elites(archive: Archive, population: Sequence[Individual], parent: Individual) -> list[Elite]:

@@ -57,17 +57,6 @@ def test_a_quota_counts_whole_cores(tmp_path: Path) -> None:
         assert executors._quota(quota) == cores
 
 
-def test_gpus_are_given_out_one_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "usable_cores", lambda: [0, 1, 2, 3])
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
-    assert executors.gpu_slots(None, 2) == [Slot((0, 1), "5"), Slot((2, 3), "7")]
-    with pytest.raises(UserError, match="there are 2 GPUs"):
-        executors.gpu_slots(3, 1)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(UserError, match="no NVIDIA GPU"):
-        executors.gpu_slots(None, 1)
-
-
 def test_every_thread_holds_one_slot() -> None:
     slots = [Slot((0,)), Slot((1,)), Slot((2,))]
     meeting = threading.Barrier(3)

@@ -1,0 +1,1 @@
+"""Operations on a lineage: do its steps hold, which of them matter, and do they hold elsewhere."""
