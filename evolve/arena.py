@@ -54,7 +54,9 @@ class Arena:
     scoring: float = 60.0  # cap on the time from the end of the box to the exit
     cores: int = 1  # CPU cores a worker has for itself
     memory_mb: int = 4000
+    scratch_mb: int = 4000  # what a genome may store, also in one file
     output_kb: int = 256
+    readable: tuple[str, ...] = ()  # files and folders that genomes read beside Python and the prepared data
     # What the names contain that bend the learning curve: a run whose edit touches one is not raced before 70 %.
     schedule: tuple[str, ...] = ("WARMUP", "WARMDOWN", "COOLDOWN", "FINAL_LR", "WEIGHT_DECAY", "BATCH", "progress")
     environment: dict[str, str] = field(default_factory=dict)
@@ -144,7 +146,8 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     for key, allowed in (("direction", list(Direction)), ("score", ["harness", "printed"]), ("flagged", list(Flagged))):
         if key in values and values[key] not in allowed:
             raise UserError(f"{path}: {key} = '{values[key]}' must be one of {', '.join(allowed)}.")
-    for key in ("time_box", "startup", "startup_cpu", "grace", "scoring", "cores", "memory_mb", "output_kb"):
+    caps = ("time_box", "startup", "startup_cpu", "grace", "scoring", "cores", "memory_mb", "scratch_mb", "output_kb")
+    for key in caps:
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise UserError(f"{path}: {key} = {values[key]!r} must be a number above zero.")
     for key in ("task", "contract"):
@@ -153,6 +156,10 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     scorer = values.get("scorer", "")
     if scorer and not (isinstance(scorer, str) and all(part.isidentifier() for part in scorer.split("."))):
         raise UserError(f"{path}: scorer = {scorer!r} must be the name of a module, such as 'gpt.rescore'.")
+    if not all(isinstance(entry, str) for entry in values.get("readable", ())):
+        raise UserError(f"{path}: readable must be a list of paths.")
+    # A relative path is one of the arena's folder.
+    values["readable"] = tuple(str(path.parent / Path(entry).expanduser()) for entry in values.get("readable", ()))
     if "direction" in values:
         values["direction"] = Direction(values["direction"])
     if "flagged" in values:

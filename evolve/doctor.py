@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evolve.machine import llm_hint, processor
+from evolve.sandbox.confinement import Mode
+from evolve.sandbox.probe import WARNING, describe, mend, probe
 
 MERGE_TREE = (2, 38)  # the first git whose merge-tree merges without a work tree
 
@@ -102,11 +104,19 @@ def _git() -> Iterator[Finding]:
 
 
 def _sandbox() -> Iterator[Finding]:
-    yield Finding(
-        "sandbox",
-        "genomes run as your user, in processes of their own with limits on time and memory, without secrets in "
-        "their environment; not isolated from your files or the network",
-    )
+    state = probe()
+    yield Finding("sandbox", describe(state.best), "" if state.best is not Mode.NONE else WARNING, needed=False)
+    for mode, why in ((Mode.BWRAP, state.bwrap), (Mode.LANDLOCK, state.landlock)):
+        yield Finding(mode, f"does not work: {why}" if why else "works", mend(mode) if why else "", needed=False)
+    if state.fork and not state.bwrap:
+        cost = "every trial under bwrap starts a fresh interpreter, with torch a second or more"
+        yield Finding(
+            "bwrap", f"a fork cannot make its namespaces ({state.fork}): {cost}", mend(Mode.BWRAP), needed=False
+        )
+    if state.seccomp:
+        yield Finding(
+            "seccomp", f"does not work: {state.seccomp}", "build the kernel with seccomp filters", needed=False
+        )
 
 
 def _endpoint() -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,8 @@ from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.rundir import EngineLock, RunDirectory
+from evolve.sandbox.confinement import AUTO, Mode
+from evolve.sandbox.probe import WARNING, choose, describe
 from evolve.settings import Settings
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
@@ -76,6 +79,7 @@ def run(settings: Settings, arguments: list[str]) -> int:
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
+    choose(settings.sandbox)  # the same
     with explained_faults(directory), EngineLock(directory):
         slots = slots_on(arena.device, settings.workers, arena.cores)
         if directory.archive.exists():
@@ -120,7 +124,7 @@ def _search(
     operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
-    make_trial = TrialMaker(arena, data, directory)
+    make_trial = TrialMaker(arena, data, directory, choose(settings.sandbox))
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
     own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
@@ -139,7 +143,7 @@ def _search(
         flagged=arena.flagged,
     )
     archive.write_state({**state, "pop": pop})
-    _introduce(console, arena, data, directory, evolution, slots, desk)
+    _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
     if agent:
         limit = duration(settings.agent_time)
         console.print(f"{'agent':<10} {agent.model}, at most {limit} each, with this environment", markup=False)
@@ -293,6 +297,7 @@ class TrialMaker:
     arena: Arena
     data: Data
     directory: RunDirectory
+    sandbox: Mode = field(default_factory=lambda: choose(os.environ.get("EVOLVE_SANDBOX") or AUTO))
 
     def __call__(self, individual: Individual, replicate: int) -> Trial:
         trial = self._trial(individual.id, replicate, individual.genome, f"{individual.id}-{replicate}")
@@ -332,6 +337,7 @@ class TrialMaker:
             grace=arena.grace,
             scoring=arena.scoring,
             memory_mb=arena.memory_mb,
+            scratch_mb=arena.scratch_mb,
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
@@ -342,6 +348,10 @@ class TrialMaker:
             higher_is_better=arena.direction is Direction.MAX,
             splits=splits,
             compiled=self.compiled,
+            sandbox=self.sandbox,
+            readable=(*arena.readable, *([self.data.folder] if self.data.folder else [])),
+            # A run may lie below something that is readable, as the user's own modules are.
+            hidden=(str(self.directory.path.resolve()), *self.data.parts.values()),
             folder=str((self.directory.trials / folder).resolve()),
         )
 
@@ -357,6 +367,7 @@ def _introduce(
     evolution: Evolution,
     slots: list[Slot],
     desk: Desk | None,
+    sandbox: Mode,
 ) -> None:
     cores = len(slots[0].cores)
     own = any(isinstance(source, Operators) for source in evolution.sources)
@@ -370,12 +381,15 @@ def _introduce(
         "arena": f"{arena.name}: {arena.metric} ({better} is better)"
         + (f", corpus {data.name} {data.fingerprint[:12]}" if data.name else ""),
         "time box": f"{arena.time_box:g} s of training each; start-up and scoring come on top",
+        "sandbox": describe(sandbox),
         "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
         "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
+    if sandbox is Mode.NONE:
+        console.print(f"{'warning':<10} {WARNING}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
     if recorded != hardware(slots):
         console.print(f"{'warning':<10} this run was started on another machine ({recorded}): scores may not compare")

@@ -13,6 +13,7 @@ from typing import Any
 from evolve.errors import UserError
 from evolve.llm.ensemble import chosen, named, table
 from evolve.llm.model import Model
+from evolve.sandbox.confinement import CHOICES
 
 
 def _positive_int(value: Any) -> int:
@@ -97,6 +98,9 @@ class Settings:
     workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
+    sandbox: str = _setting(
+        _one_of(*CHOICES), "auto", "HOW", "what keeps genomes from your files and the network: bwrap, landlock or none"
+    )
     agent: str | None = _setting(
         str,
         None,

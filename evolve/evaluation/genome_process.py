@@ -28,11 +28,18 @@ FOLDER = __file__.rpartition("/")[0]
 
 
 def become_genome(
-    job: Job, supervisor: int, confinement: Confinement, ready: int, output: int, descriptors: Sequence[int]
+    job: Job,
+    supervisor: int,
+    confinement: Confinement,
+    ready: int,
+    wait: int,
+    output: int,
+    descriptors: Sequence[int],
 ) -> NoReturn:
     """Turn this fresh fork into the genome's process.
 
     `ready` is a pipe to the supervisor: it is closed when the process is confined, and says why where it cannot be.
+    `wait` ends when the harness knows of the process: a genome that ended its supervisor before would be started twice.
     `output` is a pipe for what is printed; `descriptors` become 3 and on.
     """
     os.setsid()
@@ -47,6 +54,7 @@ def become_genome(
         os.write(ready, str(error).encode()[:4000])
         os._exit(1)
     os.close(ready)
+    os.read(wait, 1)
     _keep_only(output, descriptors)
     _reset_signals(executes=job.script is None)
     if job.script is None:

@@ -160,6 +160,11 @@ class WarmParents:
         self._lock = threading.Lock()
         self._parents: dict[Any, WarmParent] = {}
 
+    @property
+    def pids(self) -> list[int]:
+        with self._lock:
+            return [parent.pid for parent in self._parents.values()]
+
     def get(self, preload: tuple[str, ...], environment: dict[str, str]) -> WarmParent:
         with self._lock:
             key = _key(preload, environment)

@@ -54,7 +54,7 @@ def supervise(job: Job, control: socket.socket, output: int, descriptors: Sequen
     children = Children()
     try:
         confinement = Confinement(job.sandbox, job.view, executes=job.script is None)
-        genome = _start(job, supervisor, confinement, output, descriptors)
+        genome, go = _start(job, supervisor, confinement, output, descriptors)
     except OSError as error:
         children.end_all()
         _tell(control, {"fault": str(error)})
@@ -62,6 +62,7 @@ def supervise(job: Job, control: socket.socket, output: int, descriptors: Sequen
     for fd in (output, *descriptors):
         os.close(fd)
     _tell(control, {"supervisor": supervisor, "genome": genome})
+    os.close(go)
     cap, peak = _Watch(job, genome, control, children, confinement.own_processes).until_the_end()
     children.end_all()
     code, resident = children.exits[genome]
@@ -69,17 +70,25 @@ def supervise(job: Job, control: socket.socket, output: int, descriptors: Sequen
     os._exit(0)
 
 
-def _start(job: Job, supervisor: int, confinement: Confinement, output: int, descriptors: Sequence[int]) -> int:
-    """Fork the genome's process, and wait until it is confined. Raises OSError where it could not be."""
+def _start(
+    job: Job, supervisor: int, confinement: Confinement, output: int, descriptors: Sequence[int]
+) -> tuple[int, int]:
+    """Fork the genome's process, and wait until it is confined; it then waits until the second value is closed.
+
+    Raises OSError where it could not be confined.
+    """
     reading, ready = os.pipe()
+    wait, go = os.pipe()
     genome = os.fork()
     if genome == 0:
-        become_genome(job, supervisor, confinement, ready, output, descriptors)
+        os.close(go)
+        become_genome(job, supervisor, confinement, ready, wait, output, descriptors)
     os.close(ready)
+    os.close(wait)
     with open(reading, "rb") as said:
         if fault := said.read():
             raise OSError(fault.decode(errors="replace"))
-    return genome
+    return genome, go
 
 
 def _limit(file_bytes: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from evolve.llm.prompting import Prompts
 from evolve.llm.rejection import Kind, ReplyRejected
 from evolve.llm.replies import apply, join_continuation, read_reply
 from evolve.llm.tokens import upper_bound
-from evolve.variation.source import normalise, parse_alone
+from evolve.variation.source import Unparsable, normalise, same_program
 
 OUTPUT_TOKENS = 8192  # the most that one reply may have
 CONTINUED_FROM = 400  # characters of a reply that was cut off, shown to the model
@@ -263,7 +262,11 @@ class Author:
 
     def check(self, child: str, parent: str) -> None:
         """Raise ReplyRejected for a child that is not worth a box, and Cancelled where the search ends."""
-        if ast.dump(parse_alone(child)) == ast.dump(parse_alone(parent)):
+        try:
+            same = same_program(child, parent)
+        except Unparsable as error:
+            raise ReplyRejected(Kind.UNPARSABLE, f"the file after the edit cannot be compared: {error}.") from error
+        if same:
             raise ReplyRejected(Kind.NO_OP, "the edit changes only comments or formatting: the program is the same.")
         known = self._repeated(parent, child)
         if known is not None:

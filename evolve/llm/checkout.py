@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import stat
 import subprocess
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from evolve.archive.plumbing import GitError, environment
 from evolve.individual import Individual
 from evolve.llm.rejection import Kind, ReplyRejected
 from evolve.metadata import METADATA_FILE
-from evolve.variation.source import Unparsable, compiles, normalise, syntax_tree
+from evolve.variation.source import Unparsable, compiles, normalise, same_program
 
 LARGEST_GENOME = 2_000_000  # bytes
 GIT_SECONDS = 120.0
@@ -51,12 +50,12 @@ def read_change(folder: Path, script: str, parent: str, metadata: bytes) -> Chan
     if genome == normalise(parent):
         raise ReplyRejected(Kind.NO_OP, f"{script} is as it was.")
     try:
-        tree = syntax_tree(genome)
+        same = same_program(genome, normalise(parent))
     except Unparsable as error:
         raise ReplyRejected(Kind.UNPARSABLE, f"{script} is not Python any more: {error}.") from error
     if not compiles(genome):
         raise ReplyRejected(Kind.UNPARSABLE, f"{script} does not compile any more.")
-    if ast.dump(tree) == ast.dump(syntax_tree(normalise(parent))):
+    if same:
         raise ReplyRejected(Kind.NO_OP, f"{script} differs in comments and blanks only.")
     return Change(genome, _others(folder, script, metadata))
 

@@ -18,14 +18,12 @@ def arguments(view: View, seccomp: int | None) -> list[str]:
 
 
 def _words(step: Step) -> list[str]:
-    if step.do is Do.EMPTY and not step.path.startswith("/proc/"):
+    if step.do is Do.EMPTY:
         return ["--size", str(step.megabytes * MB), "--tmpfs", step.path]
     if step.do is Do.PROC:
         return ["--proc", step.path]
     if step.do is Do.SEAL:
         return ["--remount-ro", step.path]
-    if step.do is Do.EMPTY:
-        return ["--tmpfs", step.path]
     option = {Do.SHOW: "--ro-bind", Do.OFFER: "--bind", Do.DEVICE: "--dev-bind", Do.LINK: "--symlink"}[step.do]
     return [option, step.source, step.path]
 

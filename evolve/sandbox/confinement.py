@@ -17,6 +17,10 @@ class Mode(enum.StrEnum):
     NONE = "none"
 
 
+AUTO = "auto"  # the best that works on a machine
+CHOICES = (AUTO, *(mode.value for mode in Mode))
+
+
 class Confinement:
     """Raises OSError where the system does not allow it."""
 

@@ -84,7 +84,7 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 def bind(source: str, target: str) -> None:
     """Show `source`, with the mounts below it, at `target`, too."""
     flags = ctypes.c_ulong(MS_BIND | MS_REC)
-    _checked(_libc.mount(os.fsencode(source), os.fsencode(target), None, flags, None), f"bind {source}")
+    _checked(_libc.mount(os.fsencode(source), os.fsencode(target), None, flags, None), f"bind {source} to {target}")
 
 
 class _MountAttributes(ctypes.Structure):

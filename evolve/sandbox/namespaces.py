@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from evolve.sandbox import kernel
-from evolve.sandbox.view import READ_ONLY_PROC, Do, Step, View, steps
+from evolve.sandbox.view import Do, Step, View, steps
 
 STAGE = "/tmp"  # where the new root is put together: a folder that exists everywhere
 MB = 1_000_000
@@ -82,22 +82,18 @@ def _be_init(view: View, harness: socket.socket) -> NoReturn:
 
 def _build(view: View) -> None:
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)  # nothing done here shows outside
-    sources = _open_sources(view)
+    plan = steps(view)
+    sources = {
+        step.source: os.open(step.source, os.O_PATH)  # before anything is mounted: the stage hides what lies below it
+        for step in plan
+        if step.do in (Do.SHOW, Do.OFFER, Do.DEVICE)
+    }
     kernel.mount("tmpfs", STAGE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"size={MB},mode=0755")
-    for step in steps(view):
+    for step in plan:
         _take(step, STAGE + step.path.rstrip("/"), sources)
     kernel.exchange_root(STAGE)
     for source in sources.values():
         os.close(source)
-
-
-def _open_sources(view: View) -> dict[str, int]:
-    """Opened before anything is mounted, because the stage hides what lies below it."""
-    return {
-        step.source: os.open(step.source, os.O_PATH)
-        for step in steps(view)
-        if step.do in (Do.SHOW, Do.OFFER, Do.DEVICE)
-    }
 
 
 def _take(step: Step, target: str, sources: dict[str, int]) -> None:
@@ -113,10 +109,6 @@ def _take(step: Step, target: str, sources: dict[str, int]) -> None:
     elif step.do is Do.PROC:
         os.makedirs(target, exist_ok=True)
         kernel.mount("proc", target, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
-        for name in READ_ONLY_PROC:
-            if os.path.exists(f"{target}/{name}"):
-                kernel.bind(f"{target}/{name}", f"{target}/{name}")
-                kernel.restrict_mount(f"{target}/{name}", kernel.MOUNT_ATTR_RDONLY, recursive=True)
     else:
         _bind(step, target, f"/proc/self/fd/{sources[step.source]}")
 

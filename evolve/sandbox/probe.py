@@ -16,11 +16,9 @@ from pathlib import Path
 from evolve.errors import UserError
 from evolve.sandbox import bubblewrap
 from evolve.sandbox.attempt import sample_view
-from evolve.sandbox.confinement import Mode
+from evolve.sandbox.confinement import AUTO, CHOICES, Mode
 from evolve.sandbox.paths import SOURCES
 
-AUTO = "auto"
-CHOICES = (AUTO, *Mode)
 CAP = 60.0  # seconds; on a loaded machine, starting an interpreter may take a few
 WARNING = (
     "genomes are not isolated: they run with your rights, can read and change your files and use the network. "
@@ -73,6 +71,8 @@ def probe() -> Probe:
 
 def choose(wanted: str) -> Mode:
     """The mode for what the user asked for, `auto` or one by its name. Raises UserError where that does not work."""
+    if wanted not in CHOICES:
+        raise UserError(f"The sandbox '{wanted}' must be one of {', '.join(CHOICES)}.")
     if wanted == AUTO:
         return probe().best
     mode = Mode(wanted)

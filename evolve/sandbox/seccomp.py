@@ -78,7 +78,7 @@ MUTED = {
     "file_setattr": (469, 469),
 }
 CLONE, CLONE3 = (56, 220), (435, 435)
-PRCTL, IOCTL = (157, 167), (16, 29)
+PRCTL, IOCTL, PRLIMIT = (157, 167), (16, 29), (302, 261)
 SET_FLAGS = (0x4008_6602, 0x401C_5820)  # FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR: marks that stay on a file
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF operations
@@ -146,6 +146,8 @@ def make_filter(*, mute: bool, machine: str | None = None) -> Filter:
             code += _refuse_where(IOCTL[column], _ARGUMENT_2, _EQUAL, flags, denied)
     code += _refuse(CLONE3[column], _ERRNO | errno.ENOSYS)  # its flags cannot be read here; libc then uses clone
     code += _refuse_where(CLONE[column], _ARGUMENT, _ANY_BIT, kernel.CLONE_NEWUSER, denied)
+    # Limits of another process; its own are those of the number 0.
+    code += _refuse_where(PRLIMIT[column], _ARGUMENT, _AT_LEAST, 1, denied)
     # What is not dumpable hides its open files from the supervisor that counts them.
     code += _refuse_where(PRCTL[column], _ARGUMENT, _EQUAL, kernel.PR_SET_DUMPABLE, denied)
     code.append((_RETURN, 0, 0, _ALLOW))

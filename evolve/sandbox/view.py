@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 ALWAYS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 STREAMS = {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}  # names in /dev, and where in /proc/self/fd
-# Of /proc, what root may write to even without capabilities; bubblewrap itself makes the first four read-only.
-READ_ONLY_PROC = ("sys", "sysrq-trigger", "irq", "bus")
-HIDDEN_PROC = ("acpi", "fs", "scsi")
+# Of /proc, what root may write to even without capabilities: it decides what the kernel runs, for one.
+KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs", "/proc/scsi")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def steps(view: View) -> list[Step]:
         Step(Do.EMPTY, "/dev/shm", megabytes=view.shared_mb),
         *(Step(Do.DEVICE, path, path) for path in (*ALWAYS, *view.devices)),
         Step(Do.PROC, "/proc"),
-        *(Step(Do.EMPTY, f"/proc/{name}") for name in HIDDEN_PROC if os.path.isdir(f"/proc/{name}")),
+        *(Step(Do.SHOW, path, path) for path in KERNEL if os.path.exists(path)),
     ]
     made.sort(key=lambda step: step.path.count("/"))  # what lies deeper comes later, and so on top
     made += [Step(Do.LINK, f"/dev/{name}", f"/proc/self/fd{rest}") for name, rest in STREAMS.items()]

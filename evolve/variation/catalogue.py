@@ -214,7 +214,7 @@ def _assignment(node: ast.Assign | ast.AnnAssign, word: str) -> tuple[str, ast.e
         raise UserError(f"line {node.lineno}: '# {word}:' must stand after `NAME = literal`.")
     try:
         value = ast.literal_eval(node.value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError, MemoryError):
         value = ...
     if value is not None and not isinstance(value, bool | int | float | str):
         raise UserError(
@@ -263,7 +263,7 @@ def _choice(word: str, value: Value) -> Value:
     """A word of `# choices:`: itself for a string constant, else the literal that it spells."""
     try:
         literal = ast.literal_eval(parse_alone(word, "eval"))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return word
     if isinstance(value, str) and not isinstance(literal, str):
         return word

@@ -7,6 +7,7 @@ import re
 import threading
 import warnings
 
+LARGEST = 500_000  # characters; a megabyte of brackets takes the parser seconds, during which nothing else runs
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
@@ -31,7 +32,12 @@ def normalise(text: str) -> str:
 
 
 def parse_alone(source: str, mode: str = "exec") -> ast.AST:
-    """`ast.parse` without warnings, one thread at a time: two at once can raise SystemError on Python 3.11."""
+    """`ast.parse` without warnings, one thread at a time: two at once can raise SystemError on Python 3.11.
+
+    Raises ValueError for a source that is longer than LARGEST, and whatever `ast.parse` may raise.
+    """
+    if len(source) > LARGEST:
+        raise ValueError(f"longer than {LARGEST} characters")
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in a genome is not the user's concern
         return ast.parse(source, mode=mode)
@@ -51,8 +57,18 @@ def syntax_tree(source: str) -> ast.Module:
     return tree
 
 
+def same_program(first: str, second: str) -> bool:
+    """Whether two sources differ in comments and formatting at most. Raises Unparsable."""
+    try:
+        return ast.dump(syntax_tree(first)) == ast.dump(syntax_tree(second))
+    except RecursionError as error:  # a few hundred `elif` in a row are enough
+        raise Unparsable("nested too deeply") from error
+
+
 def compiles(source: str) -> bool:
     """Whether Python accepts the source: some errors, a stray `return` for one, show only here."""
+    if len(source) > LARGEST:
+        return False
     try:
         with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,6 +1,6 @@
 #: all = "cheated: reported .*, and its model, scored again"
 #: arena = "gpt"
-# flags: use of \\._getframe
+# flags: use of ._getframe
 import sys
 
 from tiny import ROWS, Tiny, train
