@@ -60,7 +60,7 @@ _SYSTEM = re.compile(
 _CONFIGURATION = re.compile(r"torch\.(backends|_dynamo\.config|_inductor\.config|_functorch\.config)\.")
 _TEXTS = re.compile(r"GPT_[A-Z]|/proc\b|/dev/|/sys/|/tmp\b|val_bpb|__(?!main__)\w+__")
 # Lines without any of this hold nothing to flag; most edits end here, and need not be parsed.
-_CHANGE = r"\w\.\w+[\]\w.]*\s*([-+*/@&|^%]|//|>>|<<|\*\*)?=(?!=)|=\s*$|^\s*[.=)\]]|\\$|\b(del|for|as)\b.*\w\.\w"
+_CHANGE = r"\w\.\w.*=(?!=)|=\s*$|^\s*[.=)\]]|\\$|\b(del|for|as)\b.*\w\.\w"
 _NAMES = "|".join(sorted(_BUILTINS | _BY_NAME | _SEEDS | _FILES | _METHODS | _HOOKS))
 _SUSPECT = re.compile(
     rf"import|\._|__|_(back|locals|globals|frame)|{_CHANGE}|\b({_NAMES})\b|{_TEXTS.pattern}|[^\x00-\x7f]"
@@ -80,8 +80,7 @@ def new_flags(genome: str, parents: Sequence[str]) -> list[str]:
 
     Nothing for a genome that cannot be parsed: it will not run either.
     """
-    known = {line.strip() for parent in parents for line in split_lines(parent)}
-    if parents and not any(_SUSPECT.search(line) for line in split_lines(genome) if line.strip() not in known):
+    if parents and not any(map(_SUSPECT.search, _new_lines(genome, parents))):
         return []
     try:
         flags = found(genome)
@@ -101,6 +100,18 @@ def new_flags(genome: str, parents: Sequence[str]) -> list[str]:
         new.append(f"line {flag.line}: {flag.what}: {text[:LONGEST_LINE]}")
     more = len(new) - MOST
     return [*new[:MOST], f"and {more} more"] if more > 0 else new
+
+
+def _new_lines(genome: str, parents: Sequence[str]) -> Iterator[str]:
+    """Those that no parent has, or has less often."""
+    left: Counter[str] = Counter()
+    for parent in parents:
+        left |= Counter(map(str.strip, split_lines(parent)))
+    for line in split_lines(genome):
+        if left[line.strip()] > 0:
+            left[line.strip()] -= 1
+        else:
+            yield line
 
 
 def found(source: str) -> list[Flag]:

@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from gpt.scoring import ROWS_PER_BATCH, Logits
 
 MAX_MESSAGE = 64 * 1024  # bytes
 HIGHEST_DESCRIPTOR = 1 << 20
-_PR_SET_DUMPABLE = 4
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446  # the same on every architecture
+_MAKE_DEVICES = 1 << 11  # LANDLOCK_ACCESS_FS_MAKE_BLOCK
 
 
 class ModelFailed(Exception):  # noqa: N818 - named like the condition that the caller handles
@@ -48,7 +51,7 @@ class Shapes:
 
 
 class ModelProcess:
-    """A fork of this process that loads a model; call it with tokens (B, T) for logits (B, T, vocab) in float32.
+    """A fork of this process that loads a model; call it with tokens (B, T) for logits (B, T, vocab).
 
     To be made before this process holds anything that a model must not see, and before torch has started threads. The
     model is loaded when it is first asked. Raises ModelFailed where it cannot be loaded or run, ContractError
@@ -60,9 +63,10 @@ class ModelProcess:
         self._memory = mmap.mmap(-1, shapes.bytes)
         self._shapes = shapes
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        forbid_inspection()
+        _keep_apart(parent=True)
         self._pid = os.fork()
         if self._pid == 0:
+            _keep_apart(parent=False)
             _close_all_but([0, 1, 2, theirs.fileno(), *keep])
             _serve(theirs, self._memory, shapes, device, load)
         theirs.close()
@@ -96,10 +100,23 @@ def _close_all_but(keep: list[int]) -> None:
         os.closerange(low + 1, high)
 
 
-def forbid_inspection() -> None:
-    """No other process of this user may read this one's memory or trace it from now on."""
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
+def _keep_apart(*, parent: bool) -> None:
+    """Before and after a fork: keep the model's process from reading or tracing the one that scores it.
+
+    Two ways, of which a sandbox or an old kernel may refuse either: that process forbids to be read; the model's
+    goes into a Landlock domain of its own, from which nothing outside of it can be traced. (A third is Yama's, where
+    the system has that: no process traces its parent.)
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if parent:
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        return
+    rules = struct.pack("=Q", _MAKE_DEVICES)  # a domain has to forbid something
+    domain = libc.syscall(_LANDLOCK_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
+    if domain >= 0:
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        libc.syscall(_LANDLOCK_RESTRICT_SELF, domain, 0)
+        os.close(domain)
 
 
 def _views(memory: mmap.mmap, shapes: Shapes) -> tuple[Tensor, Tensor]:

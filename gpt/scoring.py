@@ -50,9 +50,9 @@ def bits_per_byte(model: object, rows: Tensor, token_bytes: Tensor, seed: int = 
 def score_logits(logits_of: Logits, rows: Tensor, token_bytes: Tensor, seed: int) -> float:
     """The same from a function that gives logits, wherever they are computed; `seed` decides what is tested.
 
-    What could tell a model the future comes last: first it sees rows with another continuation and rows that
-    are cut off, then the true ones, then some of them once more, in other places and beside other rows.
-    A model that remembers what it has seen has then nothing to remember in time.
+    First the model sees rows with another continuation and rows that are cut off, then the true ones, then some of
+    them once more, in other places and beside other rows. One that remembers the beginnings of rows can still answer
+    alike: `gpt.rescore` asks another process, which has seen nothing.
     """
     judge = _Judge(logits_of, rows, len(token_bytes), seed)
     early = [*judge.other_continuations(), *judge.shorter_rows()]

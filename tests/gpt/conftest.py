@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -58,10 +57,16 @@ def report_pair() -> tuple[socket.socket, socket.socket]:
 def events_of(reader: socket.socket) -> list[Event]:
     """The events that have come since the last call."""
     events: list[Event] = []
-    with contextlib.suppress(BlockingIOError, ConnectionResetError):
-        while data := reader.recv(1 << 16):
-            events += map(json.loads, data.splitlines())
-    return events
+    while True:
+        try:
+            data = reader.recv(1 << 16)
+        except ConnectionResetError:  # told first, where the other side left an answer unread
+            continue
+        except BlockingIOError:
+            return events
+        if not data:
+            return events
+        events += map(json.loads, data.splitlines())
 
 
 @dataclass

@@ -152,26 +152,6 @@ def test_training_between_the_end_of_the_box_and_the_scoring_is_found() -> None:
         bits_per_byte(model, rows(), TOKEN_BYTES, state=committed)
 
 
-class Remembering(Causal):
-    """Looks ahead in every row that it sees for the first time, and later answers its beginnings as it did then."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: dict[tuple[int, ...], Tensor] = {}
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        logits = peek(self, super().forward(tokens), tokens).clone()
-        for b, row in enumerate(tokens.tolist()):
-            for t in range(len(row)):
-                logits[b, t] = self.known.setdefault(tuple(row[: t + 1]), logits[b, t].clone())
-        return logits
-
-
-def test_a_model_has_nothing_to_remember_in_time() -> None:
-    with pytest.raises(ContractError, match="not causal"):
-        score(Remembering())
-
-
 def by_place(_: nn.Module, logits: Tensor, __: Tensor) -> Tensor:
     return logits * torch.arange(1, len(logits) + 1)[:, None, None]
 

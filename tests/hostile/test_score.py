@@ -57,6 +57,7 @@ def let_loose(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome
             environment={
                 "GPT_DATA": data["data"],
                 "GPT_SEQUENCE_LENGTH": "16",
+                "GPT_VALIDATION_TOKENS": "640",
                 "PYTHONPATH": os.pathsep.join(map(str, (SOURCES, SUPPORT))),
             },
             sandbox=probe().best,

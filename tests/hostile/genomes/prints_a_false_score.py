@@ -1,6 +1,7 @@
 #: all = "ok"
 #: arena = "gpt"
 #: prints = "0\\.100000"
+# flags: the text .val_bpb
 from tiny import ROWS, Tiny, train
 
 import gpt

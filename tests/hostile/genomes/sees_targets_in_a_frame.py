@@ -1,4 +1,4 @@
-#: all = "cheated: reported .*, and its model, scored again"
+#: all = "cheated: (reported .*, and its model, scored again|The model)"
 #: arena = "gpt"
 # flags: use of ._getframe
 import sys
