@@ -1,5 +1,6 @@
 #: all = "timed_out: (went on for|still training)"
 #: arena = "gpt"
+#: grace = 20.0
 import time
 
 from tiny import ROWS, Tiny, train
@@ -15,7 +16,7 @@ def main():
     run = gpt.start()
     model = build_model(run)
     last = train(model, run.batches(ROWS))
-    end = time.process_time() + 0.6
+    end = time.process_time() + 1.5
     while time.process_time() < end:
         train(model, [last])
     run.finish(model)
