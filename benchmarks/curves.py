@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
 
 # Share of the box; correlation of the residual there with the final one; its standard deviation over the final one's.
 PROGRESS = (0.0, 0.2, 0.3, 0.5, 0.7, 0.8, 1.0)
@@ -13,6 +16,7 @@ SPREAD = (3.5, 2.8, 2.3, 1.8, 1.25, 1.1, 1.0)
 REFERENCE = 0.98  # BPB of a typical good run, whose curve has residual zero throughout
 FINAL_SPREAD = 0.001  # BPB; residuals of kept and discarded runs around the incumbent of a public hill-climb
 POINTS = 40
+MEMORY = 0.9  # correlation of what is a curve's own from one point to the next
 
 
 def learning_curve(score: float, rng: np.random.Generator) -> list[tuple[float, float]]:
@@ -32,5 +36,5 @@ def learning_curve(score: float, rng: np.random.Generator) -> list[tuple[float, 
         own = math.sqrt(1.0 - correlation**2) * FINAL_SPREAD * wander
         typical = REFERENCE + 1.2 * (progress**-0.25 - 1.0)
         curve.append((progress, typical + spread * (correlation * residual + own)))
-        wander = 0.9 * wander + math.sqrt(1.0 - 0.9**2) * rng.standard_normal()
+        wander = MEMORY * wander + math.sqrt(1.0 - MEMORY**2) * rng.standard_normal()
     return curve

@@ -25,16 +25,15 @@ import torch
 from evolve import arena as arenas
 from evolve.errors import UserError
 from evolve.evaluation.environment import SOURCES
-from evolve.evaluation.executors import LocalExecutor, slots_on
-from evolve.evaluation.gpu import gpu_names
+from evolve.evaluation.executors import LocalExecutor, hardware, slots_on
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.undisturbed import run_undisturbed
 from evolve.individual import Outcome, Status
-from evolve.machine import processor
 from evolve.run import prepare
 from tests.genomes.tiny import tiny
 
 ADAPTER = Path(__file__).parent / "adapter"
+OWN = ["train.py", "vanilla.py"]
 BOXES = [60.0, 300.0]
 HEAD = "| script | box | BPB | tokens/s | MFU | steps | parameters | peak memory | outside the box, cold | warm |"
 
@@ -131,7 +130,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--baseline", type=Path, action="append", default=[], metavar="PATH", help="one more script; repeatable")
-    add("--only-baseline", action="store_true", help="leave our own scripts out")
+    add(
+        "--scripts",
+        nargs="*",
+        choices=OWN,
+        default=OWN,
+        metavar="NAME",
+        help=f"our own ones ({' '.join(OWN)}), or none",
+    )
     add(
         "--corpus",
         default="climbmix",
@@ -147,10 +153,9 @@ def main() -> int:
         command[-1:] = ["stdlib", "--vocab-size", "512", "--sequence-length", "64"]
         small = {"GPT_VALIDATION_TOKENS": "8192"}
         arena = replace(arena, device="cpu", cores=1, environment=small, preload=("torch", "gpt", "gpt.run"))
-    scripts = [] if options.only_baseline else ["train.py", "vanilla.py"]
     own = [
         Script(name, tiny(name) if options.tiny else (arena.folder / name).read_text(encoding="utf-8"), baseline=False)
-        for name in scripts
+        for name in options.scripts
     ]
     try:
         foreign = [Script(path.name, path.read_text(encoding="utf-8"), baseline=True) for path in options.baseline]
@@ -158,7 +163,7 @@ def main() -> int:
         data = prepare(replace(arena, prepare=tuple(command)))
         with tempfile.TemporaryDirectory() as folder, LocalExecutor(slots) as executor:
             print(
-                f"{time.strftime('%Y-%m-%d')}, {gpu_names([slot.gpu for slot in slots if slot.gpu]) or processor()}, "
+                f"{time.strftime('%Y-%m-%d')}, {hardware(slots)}, "
                 f"{len(slots[0].cores)} cores, torch {torch.__version__}, Python {platform.python_version()}, corpus "
                 f"{data.name} {data.fingerprint}; `python -m benchmarks.gpu {' '.join(sys.argv[1:])}`\n"
             )

@@ -2,60 +2,34 @@
 
 Engine, archive, selection, replicates, racing and numeric operator are the real ones; only the trial is simulated.
 Prints, in Markdown, the true value of what each method reports at several budgets in boxes (a raced run counts
-its share, a failed one the time it took), and its optimism: how much better than the truth the report was.
+its share, a failed one the time it took), and its optimism: how much better than the truth the report was. Then how far
+the goals are met. With `--results FILE`, every finished search is kept there, and the same command goes on from it.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
+import hashlib
+import json
 import math
 import multiprocessing
+import os
+import platform
+import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
 from benchmarks import numeric
 from benchmarks.numeric import BUDGETS
-from benchmarks.surrogate import BOX, NOISE, Surrogate, genome_text
-from evolve.archive.repository import Archive
-from evolve.arena import Arena
-from evolve.breeding import CROSSOVER_SHARE, Operators
-from evolve.confirmation import CHOICE_RUNS, CONTENDERS, outstanding
-from evolve.engine import CONFIRM, REPLICATE_SHARE, Evolution
-from evolve.estimates import Estimates
-from evolve.evaluation.racing import CHECKPOINTS
-from evolve.evaluation.trial import Trial
-from evolve.individual import FRESH, Individual, Offspring, Outcome, Status
-from evolve.race import race_of
-from evolve.randomness import replicate_seed
-from evolve.run import SEED_REPLICATES, Data, TrialMaker
-from evolve.rundir import RunDirectory
-from evolve.strategies import STRATEGIES, plan, toolbox
-from evolve.tuning import Tuner
-from evolve.variation.catalogue import constants
-from evolve.variation.merge_driver import install
-
-POP = 8
-SIGMAS = 2  # of the difference of two runs' noise, by which the cautious greedy search wants an offspring to be better
-
-
-@dataclass(frozen=True)
-class Method:
-    """A strategy of the engine, with what is switched off."""
-
-    strategy: str = "evolve"
-    replicates: bool = True
-    racing: bool = True
-    numeric: bool = True
-    crossover: bool = True
-    cautious: bool = False  # SIGMAS to accept
-
+from benchmarks.oracle import best_saving
+from benchmarks.simulation import Method, Result, Simulation
+from benchmarks.surrogate import Surrogate
+from evolve.machine import processor
+from evolve.race import BOUND
 
 ENGINE = {
     "greedy": Method("hillclimb"),
@@ -68,199 +42,140 @@ ENGINE = {
     "evolve without crossover": Method(crossover=False),
 }
 ALONE = {"CMA-ES alone": "CMA-ES", "TPE alone": "TPE around the best"}  # the names in benchmarks.numeric
-
-
-@dataclass
-class Result:
-    """Of one search. `true` and `optimism` at each of BUDGETS, BPB; `trace`: true value of the best, by whole boxes."""
-
-    true: list[float] = field(default_factory=list)
-    optimism: list[float] = field(default_factory=list)
-    trace: list[float] = field(default_factory=list)
-    saved: float = 0.0  # boxes, by racing
-    births: float = 0.0  # boxes that the offspring's first runs would have taken without
-    stopped_entrants: int = 0  # runs that racing stopped and whose score would have entered the population
-    entrants: int = 0  # all that entered or would have
-
-
-class Simulation:
-    """One search of one method with one seed."""
-
-    def __init__(self, surrogate: Surrogate, method: Method, seed: int, folder: Path) -> None:
-        self.surrogate = surrogate
-        self.seed = seed
-        self.used = 0.0  # boxes
-        self.result = Result()
-        self._true: dict[int, float] = {}
-        self._honest = STRATEGIES[method.strategy].honest
-        strategy = STRATEGIES[method.strategy]
-        arena = Arena("h200", folder, "train.py", time_box=BOX)
-        self.archive = Archive.create(
-            folder / "archive.git",
-            {"arena": "h200", "script": "train.py", "metric": "val_bpb", "direction": "min", "corpus": ""}
-            | {"time_box": BOX, "seed": seed},
-        )
-        install(self.archive.path)
-        self.archive.add(Offspring(genome_text(), (), "seed", "The seed genome", 0))
-        box = toolbox(strategy, self.archive, "noise-aware")
-        if method.cautious:
-            box.register("survive", _cautious_survivor)
-        operators = Operators(None, CROSSOVER_SHARE if self._honest and method.crossover else 0.0)
-        pop, gens = plan(strategy, POP, 1000)
-        self.evolution = Evolution(
-            self.archive,
-            box,
-            TrialMaker(arena, Data("", "", ""), RunDirectory(folder)),
-            pop=pop,
-            gens=gens,
-            seed=seed,
-            seed_replicates=SEED_REPLICATES if self._honest else 1,
-            sources=[Tuner(self.archive), operators] if self._honest and method.numeric else [operators],
-            replicate_share=REPLICATE_SHARE if self._honest and method.replicates else 0.0,
-            confirm=0,
-            racing=race_of(self.archive, arena.schedule) if self._honest and method.racing else None,
-        )
-
-    def run(self) -> Result:
-        """Search until the last budget is spent, and look at what would be reported at each."""
-        # What confirming may take at most, set aside of every budget.
-        reserve = CONTENDERS * CHOICE_RUNS + 2 * CONFIRM if self._honest else 0
-        while len(self.result.true) < len(BUDGETS):
-            trial = self.evolution.ask()
-            assert trial is not None  # one at a time, and the plan is longer than any budget
-            outcome = self._evaluate(trial)
-            while len(self.result.true) < len(BUDGETS) and self.used > BUDGETS[len(self.result.true)] - reserve:
-                self._report()
-            self.evolution.tell(outcome)
-            best = self.evolution.best
-            assert best is not None or not outcome.score
-            while best is not None and len(self.result.trace) < self.used:
-                self.result.trace.append(self._true_value(best))
-        self.archive.close()
-        return self.result
-
-    def _evaluate(self, trial: Trial) -> Outcome:
-        """The simulated run, stopped where racing says so."""
-        values = _values(trial.source)
-        run = self.surrogate.run(values, self._noise_seed(trial.seed))
-        known: dict[str, Any] = {"individual": trial.individual, "replicate": trial.replicate, "seed": trial.seed}
-        first = trial.replicate == 0 and trial.individual > 0
-        cut = self.evolution.cut
-        entrant = first and run.score is not None and run.score < cut
-        self.result.entrants += entrant
-        self.result.births += first * run.seconds / BOX
-        for checkpoint in CHECKPOINTS if run.score is not None else ():
-            curve = [point for point in run.curve if point[0] <= checkpoint + 1e-9]
-            if (why := self.evolution.race(trial, curve)) is not None:
-                self.used += checkpoint
-                self.result.saved += 1.0 - checkpoint
-                self.result.stopped_entrants += entrant
-                seconds = {"training": checkpoint * BOX}
-                return Outcome(Status.RACED, reason=why, curve=curve, constants=values, seconds=seconds, **known)
-        self.used += run.seconds / BOX
-        return Outcome(
-            Status(run.status),
-            run.score,
-            curve=run.curve,
-            constants=values if run.score is not None else {},
-            seconds={"training": run.seconds},
-            **known,
-        )
-
-    def _noise_seed(self, seed: int) -> int:
-        return seed + 1_000_003 * self.seed
-
-    def _true_value(self, individual: Individual) -> float:
-        if individual.id not in self._true:
-            self._true[individual.id] = self.surrogate.true(_values(individual.genome))
-        return self._true[individual.id]
-
-    def _report(self) -> None:
-        """What the user would be told now: a confirmed figure, or the best score of a baseline."""
-        best = self.evolution.best
-        assert best is not None
-        reported = best.fitness.mean
-        if self._honest:
-            best, reported = self._confirm()
-        true = self._true_value(best)
-        self.result.true.append(true)
-        self.result.optimism.append(true - reported)
-
-    def _confirm(self) -> tuple[Individual, float]:
-        """The engine's own confirmation, on copies, so that the search goes on untouched by it."""
-        individuals = self.archive.individuals
-        search, choice = copy.deepcopy(self.evolution.searched), copy.deepcopy(self.evolution.estimates)
-        copies: Mapping[int, Any] = {id: SimpleNamespace(done=one.done) for id, one in individuals.items()}
-        fresh: dict[int, list[float]] = {}
-        while pairs := outstanding(search, choice, copies, CONFIRM, 0):
-            for id, replicate in pairs:
-                values = _values(individuals[id].genome)
-                score = self.surrogate.run(values, self._noise_seed(replicate_seed(replicate))).score
-                _take(copies[id], search, choice, Outcome(_status(score), score, individual=id, replicate=replicate))
-                if replicate >= FRESH and score is not None and id:
-                    fresh.setdefault(id, []).append(score)
-        if not fresh:  # nothing beats the seed genome
-            return individuals[0], individuals[0].fitness.mean
-        chosen = max(fresh)
-        return individuals[chosen], float(np.mean(fresh[chosen]))
-
-
-def _take(one: Any, search: Estimates, choice: Estimates, outcome: Outcome) -> None:
-    one.done.add(outcome.replicate)
-    for estimates in (search, choice):
-        estimates.take(outcome.individual, outcome.replicate, outcome.score)
-
-
-def _status(score: float | None) -> Status:
-    return Status.CRASHED if score is None else Status.OK
-
-
-def _values(genome: str) -> dict[str, Any]:
-    return {constant.name: constant.value for constant in constants(genome)}
-
-
-def _cautious_survivor(individuals: Mapping[int, Individual], estimates: Estimates, mu: int) -> list[Individual]:
-    """The incumbent of a greedy search that wants SIGMAS standard deviations of a difference of two runs."""
-    measured = [one for one in individuals.values() if one.fitness.measured]
-    incumbent = measured[0] if measured else None
-    for one in measured:
-        assert incumbent is not None
-        if one.fitness.mean < incumbent.fitness.mean - SIGMAS * math.sqrt(2) * NOISE:
-            incumbent = one
-    return [] if incumbent is None else [incumbent]
-
+SINGLE = ("greedy", "greedy, 2 sigma", "random", *ALONE)
 
 _surrogate: Surrogate | None = None
 
+Task = tuple[str, int]  # method, seed
 
-def _one(task: tuple[str, int]) -> Result:
+
+def _one(task: Task) -> tuple[Task, Result]:
     name, seed = task
     assert _surrogate is not None
     if name in ALONE:
         true, optimism, _ = numeric.run(_surrogate, ALONE[name], seed)
-        return Result(true, optimism)
+        return task, Result(true, optimism)
     with tempfile.TemporaryDirectory() as folder:
-        return Simulation(_surrogate, ENGINE[name], seed, Path(folder)).run()
+        return task, Simulation(_surrogate, ENGINE[name], seed, Path(folder)).run()
 
 
-def _row(name: str, results: list[Result], goal: float | None) -> str:
+class Results:
+    """The finished searches in a file, a JSON line each; those of other code or other data do not count."""
+
+    def __init__(self, path: Path | None, trials: Path) -> None:
+        self._path = path
+        sources = sorted(file for folder in ("evolve", "benchmarks") for file in Path(folder).rglob("*.py"))
+        texts = [file.read_bytes() for file in (*sources, trials)]
+        self._version = hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in texts)).hexdigest()[:16]
+
+    def known(self) -> dict[Task, Result]:
+        if self._path is None or not self._path.exists():
+            return {}
+        records = [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+        return {
+            (one["method"], one["seed"]): Result(**one["result"]) for one in records if one["version"] == self._version
+        }
+
+    def add(self, task: Task, result: Result) -> None:
+        if self._path is not None:
+            record = {"version": self._version, "method": task[0], "seed": task[1], "result": asdict(result)}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+
+def _searches(tasks: Sequence[Task], results: Results, jobs: int, trials: Path) -> Iterator[tuple[Task, Result]]:
+    """Every search, those that are known first; what it takes to run the others is only prepared for these."""
+    known = results.known()
+    yield from ((task, known[task]) for task in tasks if task in known)
+    if missing := [task for task in tasks if task not in known]:
+        global _surrogate
+        _surrogate = Surrogate.fit(trials)
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            for number, (task, result) in enumerate(pool.imap_unordered(_one, missing), 1):
+                results.add(task, result)
+                print(f"\r{number} of {len(missing)} searches", end="", file=sys.stderr, flush=True)
+                yield task, result
+        print(file=sys.stderr)
+
+
+def _row(name: str, results: Sequence[Result], goal: float | None) -> str:
     cells = []
     for index in range(len(BUDGETS)):
         low, middle, high = np.quantile([result.true[index] for result in results], (0.25, 0.5, 0.75))
         cells.append(f"{middle:.5f} ({low:.5f}-{high:.5f})")
-    cells.append(f"{np.mean([result.optimism[-1] for result in results]):.5f}")
-    births, entrants = sum(result.births for result in results), sum(result.entrants for result in results)
+    optimism = [result.optimism[-1] for result in results]
+    error = f" ± {np.std(optimism, ddof=1) / math.sqrt(len(optimism)):.5f}" if len(optimism) > 1 else ""
+    cells.append(f"{np.mean(optimism):.5f}{error}")
     raced = any(result.saved for result in results)
-    cells.append(f"{100 * sum(result.saved for result in results) / births:.1f} %" if raced else "-")
-    stopped = sum(result.stopped_entrants for result in results)
+    saved, stopped, entrants = _racing(results)
+    cells.append(f"{100 * saved:.1f} %" if raced else "-")
     cells.append(f"{100 * stopped / entrants:.1f} % ({stopped}/{entrants})" if raced else "-")
-    reached = "-"
-    if goal is not None and results[0].trace:
-        length = min(len(result.trace) for result in results)
-        medians = np.median([result.trace[:length] for result in results], axis=0)
-        below = np.nonzero(medians <= goal)[0]
-        reached = str(int(below[0]) + 1) if len(below) else f"not in {length}"
-    return f"| {name} | " + " | ".join([*cells, reached]) + " |"
+    boxes = boxes_to(goal, results)
+    cells.append(
+        "-" if goal is None or not results[0].trace else f"not in {BUDGETS[-1]}" if boxes is None else str(boxes)
+    )
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _racing(results: Iterable[Result]) -> tuple[float, int, int]:
+    """Share of the births' box time that was saved; would-be entrants that were stopped; all would-be entrants."""
+    saved, births, stopped, entrants = 0.0, 0.0, 0, 0
+    for result in results:
+        saved, births = saved + result.saved, births + result.births
+        stopped, entrants = stopped + result.stopped_entrants, entrants + result.entrants
+    return saved / births if births else 0.0, stopped, entrants
+
+
+def boxes_to(goal: float | None, results: Sequence[Result]) -> int | None:
+    """Whole boxes until the median true value of the best individual is at or under the goal."""
+    length = min(len(result.trace) for result in results)
+    if goal is None or not length:
+        return None
+    below = np.nonzero(np.median([result.trace[:length] for result in results], axis=0) <= goal)[0]
+    return int(below[0]) + 1 if len(below) else None
+
+
+def _final(results: Sequence[Result]) -> float:
+    return float(np.median([result.true[-1] for result in results]))
+
+
+def _goals(results: Mapping[str, Sequence[Result]]) -> list[str]:
+    """How far "evolve" meets each goal; only where all that it is compared with were run."""
+    lines = []
+    own = results["evolve"]
+    singles = {name: _final(one) for name, one in results.items() if name in SINGLE}
+    if len(singles) == len(SINGLE):
+        best = min(singles, key=lambda name: singles[name])
+        gap = _final(own) - singles[best]
+        text = f"true value at {BUDGETS[-1]} boxes {_final(own):.5f}, best single method ({best}) {singles[best]:.5f}"
+        lines.append(f"{text}: {_met(gap <= 0)}, by {abs(gap):.5f}")
+    if "greedy" in results:
+        goal = _final(results["greedy"])
+        need, boxes = boxes_to(goal, results["greedy"]), boxes_to(goal, own)
+        if need is not None:
+            text = f"greedy's own final value {goal:.5f} reached in {boxes} boxes, greedy needs {need}"
+            lines.append(f"{text}: at most half of them {_met(boxes is not None and boxes <= need / 2)}")
+    optimism = float(np.mean([result.optimism[-1] for result in own]))
+    lines.append(f"optimism {optimism:.5f}: under 0.0001 {_met(optimism < 0.0001)}")
+    saved, stopped, entrants = _racing(own)
+    lines.append(f"racing saves {100 * saved:.1f} % of the births' box time: at least 25 % {_met(saved >= 0.25)}")
+    births = sum(result.births for result in own)
+    leads = [lead for result in own for lead in result.leads]
+    touches = [touched for result in own for touched in result.touches]
+    late, early = (100 * best_saving(leads, one, BOUND) / births for one in (touches, [False] * len(leads)))
+    lines.append(
+        f"on these births the best possible rule, which knows the law of the curves, would save {late:.1f} % "
+        f"({early:.1f} % if it could judge edits of the schedule from the start on)"
+    )
+    lines.append(
+        f"of would-be entrants {100 * stopped / entrants:.2f} % are stopped ({stopped}/{entrants}): at most "
+        f"{100 * BOUND:g} % {_met(stopped <= BOUND * entrants)}"
+    )
+    return lines
+
+
+def _met(yes: bool) -> str:
+    return "met" if yes else "NOT met"
 
 
 def main() -> None:
@@ -268,22 +183,24 @@ def main() -> None:
     parser.add_argument("--trials", type=Path, default=Path("../shared/data/h200_trials.csv"))
     parser.add_argument("--seeds", type=int, default=20, help="searches of each method (20)")
     parser.add_argument("--jobs", type=int, default=1, help="searches at once (1)")
-    names = [*list(ENGINE)[:3], *ALONE, *list(ENGINE)[3:]]
+    parser.add_argument("--results", type=Path, metavar="FILE", help="keep finished searches here and go on from them")
+    names = [*SINGLE, *(name for name in ENGINE if name not in SINGLE)]
     parser.add_argument("--methods", nargs="*", choices=names, default=names)
     options = parser.parse_args()
-    global _surrogate
-    _surrogate = Surrogate.fit(options.trials)
+    print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
+    # By seed first: an interrupted benchmark has a few seeds of all methods, not all seeds of a few methods.
+    tasks = [(name, seed) for seed in range(options.seeds) for name in options.methods]
+    found = dict(_searches(tasks, Results(options.results, options.trials), options.jobs, options.trials))
+    results = {name: [found[name, seed] for seed in range(options.seeds)] for name in options.methods}
+    goal = _final(results["greedy"]) if "greedy" in results else None
     print(f"{options.seeds} seeds; median (quartiles) of the true BPB of what is reported\n")
     budgets = " | ".join(f"{budget} boxes" for budget in BUDGETS)
     print(f"| method | {budgets} | optimism at {BUDGETS[-1]} | box time saved | entrants stopped | boxes to greedy's |")
     print("|---|" + "---|" * (len(BUDGETS) + 4))
-    goal = None
-    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
-        for name in options.methods:
-            results = pool.map(_one, [(name, seed) for seed in range(options.seeds)], chunksize=1)
-            if name == "greedy":
-                goal = float(np.median([result.true[-1] for result in results]))
-            print(_row(name, results, goal), flush=True)
+    for name, ones in results.items():
+        print(_row(name, ones, goal))
+    if "evolve" in results:
+        print("\n" + "\n".join(f"- {line}" for line in _goals(results)))
 
 
 if __name__ == "__main__":

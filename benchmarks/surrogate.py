@@ -30,6 +30,7 @@ from benchmarks.curves import learning_curve
 
 Array = NDArray[np.float64]
 Constants = Mapping[str, Any]
+Columns = Mapping[str, NDArray[Any]]  # values of each constant, shape (rows,)
 
 LEFT_OUT = "Karpathy Agent (Code)"  # its runs changed code beyond the constants
 BOX = 300.0  # seconds
@@ -101,7 +102,7 @@ class Surrogate:
         ended = table["success"] == 1
         self._centre, self._scale = 0.0, 1.0
         measured = table[ended]
-        inputs = _features(measured)
+        inputs = _features(_columns(measured))
         self._centre, self._scale = inputs.mean(axis=0), inputs.std(axis=0)
         keys = measured[list(SPACE)].astype(str).agg("|".join, axis=1)
         targets = np.log(measured["val_bpb"].to_numpy() - FLOOR)
@@ -114,7 +115,7 @@ class Surrogate:
         self._mean = float(self._targets.mean())
         self._fit_hyperparameters(subset)
         self._solve()
-        sizes = _sizes(table)
+        sizes = _sizes(_columns(table))
         self._fails = make_pipeline(StandardScaler(), LogisticRegression(C=100.0, max_iter=3000))
         self._fails.fit(sizes, ~ended)
         failed_seconds = table.loc[~ended, "seconds"].to_numpy()
@@ -126,9 +127,9 @@ class Surrogate:
         """A surrogate of the runs in a file; hyperparameters from `subset` of them."""
         return cls(read(trials), subset)
 
-    def predict(self, table: pd.DataFrame, caution: float = CAUTION) -> Array:
+    def predict(self, columns: Columns, caution: float = CAUTION) -> Array:
         """BPB of every row, shape (rows,), with `caution` standard deviations added where data are far."""
-        queries = self._normal(_features(table))
+        queries = self._normal(_features(columns))
         kernel = self._kernel(queries, self._points)
         logs = self._mean + kernel @ self._weights
         if caution:
@@ -219,8 +220,9 @@ def cross_validate(trials: Path, folds: int = 5, subset: int = 600) -> dict[str,
     failing = np.full(len(table), np.nan)
     for fitted, left_out in GroupKFold(folds, shuffle=True, random_state=0).split(table, groups=groups):
         surrogate = Surrogate(table.iloc[fitted].reset_index(drop=True), subset)
-        predicted[left_out] = surrogate.predict(table.iloc[left_out], caution=0.0)
-        failing[left_out] = surrogate._fails.predict_proba(_sizes(table.iloc[left_out]))[:, 1]
+        columns = _columns(table.iloc[left_out])
+        predicted[left_out] = surrogate.predict(columns, caution=0.0)
+        failing[left_out] = surrogate._fails.predict_proba(_sizes(columns))[:, 1]
     ended = (table["success"] == 1).to_numpy()
     truth, guess = table["val_bpb"].to_numpy()[ended], predicted[ended]
     errors = {"failure AUC": float(roc_auc_score(~ended, failing))}
@@ -233,36 +235,44 @@ def cross_validate(trials: Path, folds: int = 5, subset: int = 600) -> dict[str,
     return errors
 
 
-def _features(table: pd.DataFrame) -> Array:
+def _features(columns: Columns) -> Array:
     """Inputs of the regression, shape (rows, 20): logarithms where ratios act, roots of what starts at zero."""
-    depth, head = table["DEPTH"].to_numpy(float), table["HEAD_DIM"].to_numpy(float)
-    width = _width(table)
-    columns = [np.log2(depth), np.log2(width), np.log2(head), np.log2(width / head)]
-    columns += [np.log2(table[name].to_numpy(float)) for name in ("DEVICE_BATCH_SIZE", "TOTAL_BATCH_SIZE")]
-    columns += [np.log2(table[name].to_numpy(float)) for name in SPACE if name.endswith("_LR")]
-    columns += [np.sqrt(table[name].to_numpy(float)) for name in ("WEIGHT_DECAY", "WARMUP_RATIO", "FINAL_LR_FRAC")]
-    columns += [table["WARMDOWN_RATIO"].to_numpy(float)]
-    columns += [(table["WINDOW_PATTERN"] == window).to_numpy(float) for window in WINDOWS]
-    return np.stack(columns, axis=1)
+    depth, head = columns["DEPTH"], columns["HEAD_DIM"]
+    width = _width(columns)
+    features = [np.log2(depth), np.log2(width), np.log2(head), np.log2(width / head)]
+    features += [np.log2(columns[name]) for name in ("DEVICE_BATCH_SIZE", "TOTAL_BATCH_SIZE")]
+    features += [np.log2(columns[name]) for name in SPACE if name.endswith("_LR")]
+    features += [np.sqrt(columns[name]) for name in ("WEIGHT_DECAY", "WARMUP_RATIO", "FINAL_LR_FRAC")]
+    features += [columns["WARMDOWN_RATIO"]]
+    features += [(columns["WINDOW_PATTERN"] == window).astype(float) for window in WINDOWS]
+    return np.stack(features, axis=1)
 
 
-def _sizes(table: pd.DataFrame) -> Array:
+def _sizes(columns: Columns) -> Array:
     """Inputs of the failure model, shape (rows, 7): logarithms of what memory is made of."""
-    width, depth = _width(table), table["DEPTH"].to_numpy(float)
-    batch, head = table["DEVICE_BATCH_SIZE"].to_numpy(float), table["HEAD_DIM"].to_numpy(float)
-    long_windows = table["WINDOW_PATTERN"].str.count("L").to_numpy(float)
+    width, depth = _width(columns), columns["DEPTH"]
+    batch, head = columns["DEVICE_BATCH_SIZE"], columns["HEAD_DIM"]
+    long_windows = np.array([pattern.count("L") for pattern in columns["WINDOW_PATTERN"]], dtype=float)
     logs = [np.log2(x) for x in (depth * width * batch, depth * width**2, depth, width, batch, head)]
     return np.stack([*logs, long_windows], axis=1)
 
 
-def _width(table: pd.DataFrame) -> Array:
+def _width(columns: Columns) -> Array:
     """The model's width: depth times aspect ratio, rounded up to whole heads."""
-    head = table["HEAD_DIM"].to_numpy(float)
-    return np.asarray(np.ceil(table["DEPTH"].to_numpy(float) * table["ASPECT_RATIO"].to_numpy(float) / head) * head)
+    head = columns["HEAD_DIM"]
+    return np.asarray(np.ceil(columns["DEPTH"] * columns["ASPECT_RATIO"] / head) * head)
 
 
-def _row(constants: Constants) -> pd.DataFrame:
-    return pd.DataFrame([resolve(constants)])
+def _columns(table: pd.DataFrame) -> Columns:
+    return {
+        name: table[name].to_numpy(type(value) if isinstance(value, str) else float)
+        for name, (value, _) in SPACE.items()
+    }
+
+
+def _row(constants: Constants) -> Columns:
+    values = resolve(constants)
+    return {name: np.array([value if isinstance(value, str) else float(value)]) for name, value in values.items()}
 
 
 def _generator(constants: Constants, seed: int) -> np.random.Generator:

@@ -64,6 +64,14 @@ class Arena:
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
 
+    def on_corpus(self, name: str) -> Arena:
+        """The arena with another corpus. Raises UserError where its preparation takes none."""
+        words = list(self.prepare)
+        if "--corpus" not in words[:-1]:
+            raise UserError(f"The arena '{self.name}' prepares no corpus that --corpus {name} could replace.")
+        words[words.index("--corpus") + 1] = str(Path(name).resolve()) if Path(name).is_dir() else name
+        return replace(self, prepare=tuple(words))
+
     @property
     def text(self) -> str:
         """The `arena.toml` itself."""
@@ -114,7 +122,7 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     copy = state.get("arena_toml")
     there = bool(known) and Path(known).is_dir()
     if copy and given is None and not there and name not in available():
-        return replace(_read(Path(known) / "arena.toml", str(copy)), time_box=float(state["time_box"]))
+        return _as_searched(_read(Path(known) / "arena.toml", str(copy)), state)
     place = given or (known if there else name)
     try:
         arena = load(place)
@@ -122,7 +130,11 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
         raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
-    return replace(arena, time_box=float(state["time_box"]))
+    return _as_searched(arena, state)
+
+
+def _as_searched(arena: Arena, state: Mapping[str, Any]) -> Arena:
+    return replace(arena, time_box=float(state["time_box"]), prepare=tuple(state.get("prepare", arena.prepare)))
 
 
 def _read(path: Path, text: str) -> Arena:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 
-from rich.console import Console
-
 from evolve.archive.repository import Archive
-from evolve.arena import Arena
-from evolve.confirm import run_pairs
-from evolve.engine import Evolution
+from evolve.arena import Arena, Direction
+from evolve.errors import UserError
+from evolve.estimates import Estimates
 from evolve.flags import new_flags
-from evolve.individual import CHOICE, Individual, Outcome, Status
+from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
+from evolve.measuring import Workplace
 from evolve.noise import Noise
-from evolve.rundir import RunDirectory
 
 FAR = 3.0  # standard deviations of the difference, beyond which a run does not agree with the archived ones
 FOUND = 1  # exit code: something is wrong
@@ -25,30 +23,30 @@ def audit(run: str, ref: str) -> int:
 
     The run is archived like any other replicate. Returns 0 where nothing is wrong, else FOUND. Raises UserError.
     """
-    console = Console(highlight=False)
-    directory = RunDirectory.find(run)
-    with Archive.open(directory.archive) as archive:
-        one = archive.resolve(ref)
-        done = one.done
-        before = [outcome.score for outcome in one.outcomes if outcome.score is not None and outcome.replicate < CHOICE]
-        replicate = next(k for k in range(CHOICE) if k not in done)
-        flags = new_flags(one.genome, [archive.individuals[0].genome]) if one.parents else []
-    found: list[tuple[Outcome, Noise | None, Arena]] = []
-
-    def report(evolution: Evolution, arena: Arena) -> None:
-        again = evolution.archive.individuals[one.id]
-        outcome = next((one for one in again.outcomes if one.replicate == replicate), None)
-        if outcome is not None:
-            noise = evolution.estimates.noise if evolution.estimates.measured else None
-            found.append((outcome, noise, arena))
-
-    interrupted = run_pairs(directory, console, lambda _: [(one.id, replicate)], 1, report, thorough=True)
-    if not found:
-        return 130 if interrupted else FOUND
-    outcome, noise, arena = found[0]
-    wrong, lines = _findings(one, outcome, before, noise, arena, flags)
-    console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
+    with Workplace.open(run, workers=1) as place:
+        one = place.archive.resolve(ref)
+        if one.derived:
+            raise UserError(f"{one.name} is no individual of the search: `replay` it instead.")
+        before = [each.score for each in one.outcomes if each.score is not None and each.replicate < CHOICE]
+        seed = place.archive.individuals[0]
+        flags = new_flags(one.genome, [seed.genome]) if one.parents else []
+        replicate = next(k for k in range(CHOICE) if k not in one.done)
+        if not place.measure([(one.id, replicate)]):
+            return 130
+        outcome = next(each for each in one.outcomes if each.replicate == replicate and each.counts)
+        # As the search knew it, without this run.
+        noise = _noise(place.archive, place.arena.direction, outcome)
+        wrong, lines = _findings(one, outcome, before, noise, place.arena, flags)
+        place.console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
     return FOUND if wrong else 0
+
+
+def _noise(archive: Archive, direction: Direction, without: Outcome) -> Noise | None:
+    estimates = Estimates(direction, before=FRESH)
+    for individual, outcome in archive.in_order():
+        if outcome is not without:
+            estimates.take(individual.id, outcome.replicate, outcome.score)
+    return estimates.noise if estimates.measured else None
 
 
 def _findings(

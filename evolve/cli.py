@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import NoReturn
 
 from evolve import settings as settings_module
 from evolve.errors import UserError
@@ -18,6 +20,7 @@ validation bits per byte. Every individual is a commit in DIR/archive.git.
 
   python -m evolve --pop 8 --gens 50         start a search, or continue it
   python -m evolve status RUN                how far it is, what was found
+  python -m evolve watch RUN                 the same and more in a browser, kept up to date while the search runs
   python -m evolve show RUN REF              one individual: its idea, diff and evaluations
   python -m evolve confirm RUN [REF ...]     fresh runs of the champion, or of others, and of the seed genome
   python -m evolve audit RUN [REF]           run it once more with every check there is (the champion)
@@ -38,7 +41,8 @@ champion or elite/0, or a commit.
 EPILOG = """\
 Every flag can also be set as a variable (EVOLVE_TIME_BOX=10) or in the TOML file given by --config
 (time_box = 10). Flags win over variables, variables over the file. Ctrl-C lets running boxes finish and
-stops; the same command continues.
+stops; the same command continues. Exit codes: 0 done or drained, 2 something for you to mend, 130 ended by a
+second Ctrl-C or by SIGTERM, with everything saved: the same command continues.
 """
 
 
@@ -64,6 +68,8 @@ def _dispatch(arguments: list[str]) -> int:
         from evolve.inspect import status
 
         print(status(options.RUN))
+    elif command == "watch":
+        _watch(arguments[1:])
     elif command == "show":
         options = _parser("show", "One individual: idea, diff, evaluations.", ["RUN", "REF"]).parse_args(arguments[1:])
         from evolve.inspect import show
@@ -121,6 +127,16 @@ def _audit(arguments: list[str]) -> int:
     from evolve.audit import audit
 
     return audit(options.RUN, options.REF)
+
+
+def _watch(arguments: list[str]) -> NoReturn:
+    """Become `python -m analysis watch`: analysis imports evolve, and so evolve does not import analysis."""
+    about = "Serve the report of a run on this machine alone, and keep it up to date while the search runs."
+    parser = _parser("watch", about, ["RUN"])
+    parser.add_argument("--port", metavar="N", type=int, default=8321, help="port on 127.0.0.1; 0: any free one (8321)")
+    options = parser.parse_args(arguments)
+    command = [sys.executable, "-m", "analysis", "watch", f"--port={options.port}", "--", options.RUN]
+    os.execv(sys.executable, command)
 
 
 def _ask(arguments: list[str]) -> None:

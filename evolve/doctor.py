@@ -60,6 +60,8 @@ def _torch() -> Iterator[Finding]:
 
 
 def _device() -> Iterator[Finding]:
+    from evolve.evaluation.gpu import list_gpus, users
+
     cores = len(os.sched_getaffinity(0))
     yield Finding("cpu", f"{processor()}, {cores} cores for this process")
     if importlib.util.find_spec("torch") is None:
@@ -73,6 +75,9 @@ def _device() -> Iterator[Finding]:
         yield Finding("gpu", "nvidia-smi is here, but torch sees no GPU", "install a CUDA build of torch", False)
     else:
         yield Finding("gpu", "none; searches run on the CPU")
+    for gpu in list_gpus():
+        if who := users(gpu):
+            yield Finding("gpu", f"{gpu} is used by {who}", "free it: no run is started beside another on a GPU", False)
 
 
 def _packages() -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 from deap import base, tools
@@ -25,10 +24,11 @@ from evolve.evaluation.trial import Cancelled, Trial, cancel
 from evolve.flags import new_flags
 from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
 from evolve.race import Race
+from evolve.replication import REPLICATE_SHARE, Replication
+from evolve.spending import Spending
+from evolve.throughput import pace_of
+from evolve.work import Monitor, Stop, Work
 
-REPLICATE_SHARE = 0.15  # of all evaluations: at most this many go to replicates during the search
-SEED_STDERR = 0.0005  # of the seed genome's mean, relative to it: above, its replicates disagree
-SEED_MOST = 6  # replicates of the seed genome, however much they disagree
 MARGIN = 2.0  # standard deviations of a run, beyond the cut, within which a score is computed again
 RERUNS = 2  # of an evaluation that was disturbed, in one session
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
@@ -66,16 +66,16 @@ class Evolution:
         replicate_share: float = REPLICATE_SHARE,
         confirm: int = CONFIRM,
         racing: Race | None = None,
+        spending: Spending | None = None,
         flagged: Flagged = Flagged.AUDIT,
-        thorough: bool = False,
     ) -> None:
         """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate.
 
         `sources` are asked for offspring in their order; None: the operators that need no language model.
         `replicate_share` bounds the replicates by which the search decides, `confirm` is the number of fresh
-        runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box.
-        `flagged` is what becomes of edits that touch what a genome has no business with. `thorough`: every
-        score is computed again, however bad.
+        runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box. No
+        offspring is born once `spending` has reached a cap; None: there is none. `flagged` is what becomes of edits
+        that touch what a genome has no business with.
         """
         self.archive = archive
         self.toolbox = toolbox
@@ -92,17 +92,16 @@ class Evolution:
         for name, function in zip(("best", "worst", "mean"), (*best_first, np.mean), strict=True):
             self._statistics.register(name, function)
         self._make_trial = make_trial
-        self._replicate_share = replicate_share
+        self._replication = Replication(replicate_share)
         self._confirm = confirm
         self.racing = racing
         self._flagged = flagged
-        self._thorough = thorough
         self._flags: dict[int, list[str]] = {}
+        self.spending = spending or Spending(float(archive.read_state()["time_box"]))
         self._running: set[Pair] = set()
         self.evaluations = 0
         self._void = 0  # of them, disturbed
         self._evaluated: set[int] = set()
-        self.replicates = 0  # finished ones by which the search decides, those of the seed genome apart
         self._disturbance = Disturbance()
         self.searched = Estimates(self.direction, before=CHOICE)
         self.estimates = Estimates(self.direction, before=FRESH)
@@ -138,6 +137,11 @@ class Evolution:
         return len(self._evaluated)
 
     @property
+    def replicates(self) -> int:
+        """Finished runs by which the search decided, beyond the first of each individual; the seed genome's apart."""
+        return self._replication.finished
+
+    @property
     def births(self) -> int:
         """Offspring so far; the seed genome is not one."""
         return len(self.archive.individuals) - 1
@@ -145,6 +149,11 @@ class Evolution:
     @property
     def births_planned(self) -> int:
         return self.pop * self.gens
+
+    @property
+    def born_out(self) -> bool:
+        """Whether no more offspring are to be born: as many as were planned are, or a cap is reached."""
+        return self.births >= self.births_planned or self.spending.spent(len(self._running))
 
     @property
     def standing(self) -> str:
@@ -158,7 +167,7 @@ class Evolution:
     @property
     def evaluations_left(self) -> int:
         """How many evaluations are still to be finished within the plan; replicates to come are no part of it."""
-        unborn = max(0, self.births_planned - self.births)
+        unborn = 0 if self.born_out else self.births_planned - self.births
         left = unborn + len(self._waiting) + len(self._running)
         if self.population:
             left += 2 * self._confirm if unborn else len(self._unconfirmed())
@@ -173,18 +182,20 @@ class Evolution:
             return None
         self._running.add(pair)
         individual, replicate = self.archive.individuals[pair[0]], pair[1]
-        return replace(self._make_trial(individual, replicate), bar=self._bar(individual, replicate))
+        trial = self._make_trial(individual, replicate)
+        if replicate >= CHOICE or self._flags_of(individual):
+            return trial.always_rescored()
+        return replace(trial, bar=self._bar)
 
-    def _bar(self, individual: Individual, replicate: int) -> float:
-        """The worst score that is computed again, in a process that the genome never touched, before it counts.
+    @property
+    def _bar(self) -> float:
+        """The worst score that is computed again, in processes that the genome never touched, before it counts.
 
-        Whoever would enter the population, by the cut of now and a margin, because the cut may have moved when
-        the trial ends; whoever is flagged, and every run that the champion is chosen or measured by.
+        Whoever would enter the population, by the cut of now and a margin, because the cut may have moved when the
+        trial ends.
         """
-        weight = float(self.seed_individual.fitness.weights[0])
-        if self._thorough or replicate >= CHOICE or self._flags_of(individual):
-            return -math.inf * weight
-        return self.cut - weight * (MARGIN * self.estimates.noise.sd if self.estimates.measured else 0.0)
+        margin = MARGIN * self.estimates.noise.sd if self.estimates.measured else 0.0
+        return self.cut - margin * float(self.seed_individual.fitness.weights[0])
 
     def _flags_of(self, individual: Individual) -> list[str]:
         """What its edit touches; nothing where the arena allows everything."""
@@ -205,8 +216,8 @@ class Evolution:
             return None
         return self.racing.judge(individual, curve, self.cut)
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome, then let selection see it."""
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome, then let selection see it; returns its individual, and it as it was archived."""
         individual = self.archive.individuals[outcome.individual]
         outcome = self._disturbance.judge(outcome)
         if individual.parents and outcome.replicate == 0 and outcome.score is not None:
@@ -225,7 +236,7 @@ class Evolution:
                 source.told(individual, outcome)
         elif self._disturbed(individual, outcome.replicate) <= RERUNS:
             self._waiting.appendleft((individual.id, outcome.replicate))
-        return individual
+        return individual, outcome
 
     @staticmethod
     def _disturbed(individual: Individual, replicate: int) -> int:
@@ -242,10 +253,6 @@ class Evolution:
         """A trial was cancelled: its individual stays in the archive without that outcome, to be run again."""
         self._running.discard((trial.individual, trial.replicate))
         self._waiting.appendleft((trial.individual, trial.replicate))
-
-    def request(self, pairs: Sequence[Pair]) -> None:
-        """Run these evaluations next, and nothing that was left over from before."""
-        self._waiting = deque(pairs)
 
     def _unfinished(self, seed_replicates: int) -> Iterator[Pair]:
         """What earlier engines left to evaluate: replicates of the seed genome, and what was in flight."""
@@ -265,7 +272,7 @@ class Evolution:
             return self._waiting.popleft()
         if not self.population:
             return None
-        if self.births < self.births_planned:
+        if not self.born_out:
             return self._replicate() or self._breed()
         unconfirmed = self._unconfirmed()
         if self._running:
@@ -275,26 +282,11 @@ class Evolution:
         return unconfirmed[0] if unconfirmed else None
 
     def _replicate(self) -> Pair | None:
-        """One more run of whom a decision hangs on, within the share of evaluations set aside for that."""
-        seed = self.seed_individual
-        disagree = 1 < seed.fitness.count < SEED_MOST and seed.fitness.stderr > SEED_STDERR * abs(seed.fitness.mean)
-        if disagree and self._running_replicates(seed.id) == 0:
-            return seed.id, self._next_replicate(seed)
-        under_way = sum(replicate > 0 and id != seed.id for id, replicate in self._running)
-        allowed = self._replicate_share * (self.evaluations - self._void + len(self._running) + 1)
-        if self.replicates + under_way + 1 > allowed or len(self.population) < self.pop:
-            return None
-        for candidate in self.estimates.candidates(self.pop, self._children):
-            if self._running_replicates(candidate.key) == 0:
-                return candidate.key, self._next_replicate(self.archive.individuals[candidate.key])
-        return None
-
-    def _running_replicates(self, id: int) -> int:
-        return sum(one == id for one, _ in self._running)
-
-    def _next_replicate(self, individual: Individual) -> int:
-        done = individual.done
-        return next(k for k in range(CHOICE) if k not in done)
+        full = len(self.population) == self.pop
+        mu, individuals = self.pop if full else None, self.archive.individuals
+        return self._replication.due(
+            individuals, self.estimates, mu, self._children, self._running, self.evaluations - self._void
+        )
 
     def _unconfirmed(self) -> list[Pair]:
         """The runs that are neither done nor under way, of those that confirm the champion."""
@@ -308,13 +300,15 @@ class Evolution:
         self._void += not outcome.counts
         if outcome.counts:
             self._evaluated.add(individual.id)
-            self.replicates += 0 < outcome.replicate < CHOICE and individual is not self.seed_individual
+            self._replication.take(individual, outcome)
+        if outcome.replicate < CHOICE:
+            self.spending.take(outcome)
         if outcome.fresh:
             self._fresh[individual.id] = individual
         if self.racing is not None:
-            self.racing.take(individual, outcome)
+            self.racing.take(individual, outcome, self.cut)
         for estimates in (self.searched, self.estimates):
-            estimates.take(individual.id, outcome.replicate, outcome.score)
+            estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
         if self.estimates.measured and self.evaluations % self.pop == 0:
             self.logbook.record(
                 gen=self.evaluations // self.pop,
@@ -350,59 +344,6 @@ class Evolution:
         return None
 
 
-class Work(Protocol):
-    """What `search` sees to its end: an Evolution, or a plain list of evaluations."""
-
-    toolbox: base.Toolbox
-    racing: Race | None
-
-    @property
-    def archive(self) -> Archive: ...
-
-    @property
-    def best(self) -> Individual | None: ...
-
-    @property
-    def standing(self) -> str: ...
-
-    @property
-    def stuck(self) -> bool: ...
-
-    @property
-    def evaluations_left(self) -> int: ...
-
-    def ask(self) -> Trial | None: ...
-
-    def tell(self, outcome: Outcome) -> Individual: ...
-
-    def forget(self, trial: Trial) -> None: ...
-
-    def race(self, trial: Trial, curve: Curve) -> str | None: ...
-
-    def prepare(self) -> None: ...
-
-
-class Monitor(Protocol):
-    """What watches a search: the live screen, the plain lines, or nothing."""
-
-    def launched(self, trial: Trial) -> None: ...
-
-    def told(self, individual: Individual, outcome: Outcome) -> None: ...
-
-    def tick(self) -> None:
-        """Called several times a second while trials run."""
-
-
-class Stop(Protocol):
-    """Whether the user wants the search to end: `drain` starts nothing new, `now` gives up what runs."""
-
-    @property
-    def drain(self) -> bool: ...
-
-    @property
-    def now(self) -> bool: ...
-
-
 def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
     """Keep `workers` trials running until the plan is done or the user stops it.
 
@@ -410,6 +351,11 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
     once, so that one worker and a deterministic evaluator give the same search twice. An immediate stop
     shuts the executor down; trials that it ends are forgotten, to be run again by the next engine.
     """
+    with evolution.archive.gathering():
+        _steady_state(evolution, executor, workers, monitor, stop)
+
+
+def _steady_state(evolution: Work, executor: Executor, workers: int, monitor: Monitor, stop: Stop) -> None:
     running: dict[Future[Outcome], Trial] = {}
     while True:
         while len(running) < workers and not stop.drain:
@@ -424,6 +370,7 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
             executor.shutdown(wait=False, cancel_futures=True)
         if not stop.drain:
             evolution.prepare()  # the workers are busy: what this takes costs none of them time
+        evolution.archive.settle_if_due()
         if running:
             done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
         else:
@@ -445,8 +392,7 @@ def search(evolution: Work, executor: Executor, workers: int, monitor: Monitor, 
                     replicate=trial.replicate,
                     seed=trial.seed,
                 )
-            individual = evolution.tell(outcome)
-            monitor.told(individual, individual.outcomes[-1])  # as it was archived
+            monitor.told(*evolution.tell(outcome))
         for trial in running.values():
             beat = heartbeat.read(trial.folder) if evolution.racing is not None else None
             if beat is not None and (why := evolution.race(trial, beat.curve)) is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 
 from evolve.arena import Direction
 from evolve.noise import Noise, Posterior, pooled_noise
 from evolve.replication import Candidate, replicate_candidates
+from evolve.throughput import Pace, Throughput
 
 POOL = 200  # individuals with the best means that the posterior is about: bounds its cost, 4 ms or so
 GROUPS = 300  # genomes with replicates, the latest, that the noise is pooled from
@@ -30,13 +32,18 @@ class Estimates:
         self._scores: dict[int, list[float]] = {}
         self._by_mean: list[tuple[float, int]] = []  # (signed mean, id), best first
         self._repeated: dict[int, list[float]] = {}  # in order of the first repeat
+        self._last = 0  # born of those with a score
+        self._throughput = Throughput()
         self._noise: Noise | None = None
         self._posterior: Posterior[int] | None = None
 
-    def take(self, individual: int, replicate: int, score: float | None) -> None:
-        """One more run; a failure (None) says nothing of the value."""
+    def take(self, individual: int, replicate: int, score: float | None, pace: Pace | None = None) -> None:
+        """One more run; a failure (no score) says nothing of the value. `pace`: by which uneven speed is corrected."""
         if score is None or replicate >= self._before:
             return
+        if pace is not None:
+            self._throughput.take(individual, score, pace)
+        self._last = max(self._last, individual)
         scores = self._scores.setdefault(individual, [])
         if scores:
             del self._by_mean[bisect_left(self._by_mean, (self._mean(individual), individual))]
@@ -67,10 +74,11 @@ class Estimates:
 
     @property
     def posterior(self) -> Posterior[int]:
-        """Over the POOL best. Raises ValueError before the first score."""
+        """Over the POOL best, their scores as at an even speed. Raises ValueError before the first score."""
         if self._posterior is None:
-            pool = [id for _, id in self._by_mean[:POOL]]
-            self._posterior = Posterior({id: self._scores[id] for id in pool}, self.noise, self._direction)
+            pool = {id: self._throughput.shift(id) for _, id in self._by_mean[:POOL]}
+            runs = {id: [score + shift for score in self._scores[id]] for id, shift in pool.items()}
+            self._posterior = Posterior(runs, self.noise, self._direction)
         return self._posterior
 
     def ranked(self, count: int) -> list[int]:
@@ -88,3 +96,16 @@ class Estimates:
     def candidates(self, mu: int, children: Mapping[int, int]) -> Sequence[Candidate[int]]:
         """Who deserves one more run; see `replicate_candidates`."""
         return replicate_candidates(self.posterior, mu, children)
+
+    def gain_per_birth(self, latest: int) -> float:
+        """By how much each of the `latest` births made the best individual better, on average; the metric's unit.
+
+        As their values are estimated now. Infinite before the first birth.
+        """
+        ranked = self.posterior.ranked()
+        since = max(self._last - latest, 0)
+        before = next((id for id in ranked if id <= since), None)
+        if before is None or not self._last:
+            return math.inf
+        gain = self._sign * (self.posterior.value(before) - self.posterior.value(ranked[0]))
+        return gain / (self._last - since)

@@ -244,8 +244,13 @@ class Individual:
 
     @property
     def done(self) -> set[int]:
-        """The replicates that need not be run any more."""
+        """The replicates of the search that need not be run any more."""
         return {one.replicate for one in self.outcomes if one.counts}
+
+    @property
+    def studied(self) -> set[int]:
+        """The replicates of operations on a lineage that need not be run any more."""
+        return {one.replicate for one in self.studies if one.counts}
 
     def add(self, outcome: Outcome) -> None:
         """Take one more outcome; the estimate is of those of the search."""

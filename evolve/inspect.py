@@ -18,7 +18,9 @@ from evolve.individual import FRESH, Outcome, Status
 from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
 from evolve.rundir import RunDirectory
+from evolve.spending import Spending
 from evolve.summary import champion_lines, lineage_lines
+from evolve.throughput import pace_of
 
 
 def status(run: str) -> str:
@@ -30,12 +32,13 @@ def status(run: str) -> str:
         outcomes = [outcome for _, outcome in archive.in_order()]
         endings = Counter(outcome.status.value for outcome in outcomes)
         waiting = len(archive.pending())
-        hours = sum(outcome.seconds.get("total", 0.0) for outcome in outcomes) / 3600
+        spending = Spending(state["time_box"])
+        for outcome in outcomes:
+            spending.take(outcome)
         lines = [
             f"arena {state['arena']}, time box {state['time_box']:g} s, seed {state['seed']}, "
-            f"corpus {state['corpus'][:12]}",
-            f"{len(individuals)} individuals, {len(outcomes)} evaluations in {hours:.2f} worker hours, "
-            f"{waiting} without an outcome",
+            f"corpus {state['corpus'][:12] or 'unknown'}",
+            f"{len(individuals)} individuals, {len(outcomes)} evaluations ({spending}), {waiting} without an outcome",
             "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
             "operators: " + _operators(archive),
         ]
@@ -53,7 +56,7 @@ def status(run: str) -> str:
             lines.append(f"racing: {racing.record}")
         estimates = Estimates(Direction(state["direction"]), before=FRESH)
         for individual, outcome in archive.in_order():
-            estimates.take(individual.id, outcome.replicate, outcome.score)
+            estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
         if estimates.measured:
             best = confirmed(individuals) or archive.individuals[estimates.ranked(1)[0]]
             seed, direction = archive.individuals[0], Direction(state["direction"])
@@ -110,9 +113,9 @@ def show(run: str, ref: str) -> str:
         details = archive.curves(one) + archive.curves(one, studies=True)
         for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
-            figures = {
-                "training": f"{outcome.seconds.get('training', 0.0):.2f} s",
-                "total": f"{outcome.seconds.get('total', 0.0):.2f} s",
+            named = [name for name in ("training", "total") if name in outcome.seconds]
+            figures: dict[str, object] = {name: f"{outcome.seconds[name]:.2f} s" for name in named}
+            figures |= {
                 "steps": outcome.steps,
                 "tokens": outcome.tokens,
                 "parameters": outcome.parameters,

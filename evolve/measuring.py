@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,17 +15,19 @@ from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
 from evolve.confirmation import Pair
-from evolve.engine import search
-from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
+from evolve.disturbance import Disturbance
+from evolve.engine import RERUNS, search
+from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.worker import run_trial
-from evolve.individual import Individual, Outcome
+from evolve.individual import STUDY, Individual, Outcome
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import Race
-from evolve.run import Data, TrialMaker, explained_faults, prepare, require_corpus
+from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, prepare, recovery_lines, require_corpus
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
+from evolve.summary import duration
 
 
 class Runs:
@@ -44,6 +46,10 @@ class Runs:
         self.racing: Race | None = None
         self.best: Individual | None = None
         self._make_trial = make_trial
+        self._disturbance = Disturbance()
+        for _, outcome in [*archive.in_order(), *archive.studies()]:
+            self._disturbance.take(outcome)
+        self._again: Counter[Pair] = Counter()  # how often each was disturbed
         self._waiting = deque(pairs)
         self._running: set[Pair] = set()
         self._planned = len(pairs)
@@ -67,14 +73,21 @@ class Runs:
         pair = self._waiting.popleft()
         self._running.add(pair)
         individual, replicate = pair
-        return self._make_trial(self.archive.everyone[individual], replicate)
+        trial = self._make_trial(self.archive.everyone[individual], replicate)
+        return trial if replicate >= STUDY else trial.always_rescored()
 
-    def tell(self, outcome: Outcome) -> Individual:
-        """Archive an outcome."""
-        individual = self.archive.everyone[outcome.individual]
+    def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
+        """Archive an outcome, and run it again, a few times, where it was disturbed; returns it as it was archived."""
+        individual, pair = self.archive.everyone[outcome.individual], (outcome.individual, outcome.replicate)
+        outcome = self._disturbance.judge(outcome)
+        self._disturbance.take(outcome)
         self.archive.record(individual, outcome)
-        self._running.discard((outcome.individual, outcome.replicate))
-        return individual
+        self._running.discard(pair)
+        if not outcome.counts:
+            self._again[pair] += 1
+            if self._again[pair] <= RERUNS:
+                self._waiting.appendleft(pair)
+        return individual, outcome
 
     def forget(self, trial: Trial) -> None:
         """A trial was cancelled: it is to be run again."""
@@ -126,29 +139,51 @@ class Workplace:
             require_corpus(state["corpus"], data, directory)
             shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
             slots = slots_on(found.device, workers, found.cores)
-            yield cls(archive, found, data, directory, slots, console or Console(highlight=False))
+            place = cls(archive, found, data, directory, slots, console or Console(highlight=False))
+            for line in recovery_lines(archive):
+                place.console.print(line, markup=False, soft_wrap=True)
+            machine = state.get("machine") or "unknown"
+            if machine != hardware(slots):
+                place.console.print(
+                    f"The search ran on another machine ({machine}): compare gains, not scores, with those to come.",
+                    markup=False,
+                    soft_wrap=True,
+                )
+            yield place
+
+    @property
+    def make_trial(self) -> TrialMaker:
+        return TrialMaker(self.arena, self.data, self.directory)
 
     def measure(self, pairs: Sequence[Pair]) -> bool:
-        """Run those evaluations that the archive does not have, in this order; False where the user stopped it.
+        """Run those evaluations that the archive does not have, in this order; False where some are missing still.
 
-        What is done is kept: the same call goes on where this one ended.
+        They are where the user stopped it, or the machine did not leave them alone. What is done is kept: the same
+        call goes on where this one ended.
         """
         missing = [pair for pair in dict.fromkeys(pairs) if not self.has(*pair)]
         if not missing or self.stopped:
             return not missing
-        runs = Runs(self.archive, self.evaluate, TrialMaker(self.arena, self.data, self.directory), missing)
+        runs = Runs(self.archive, self.evaluate, self.make_trial, missing)
         monitor_type = LiveMonitor if self.console.is_terminal else PlainMonitor
         workers = len(self.slots)
+        self._announce(missing, len(set(pairs)) - len(missing))
         with (
-            StopSignals() as stop,
+            StopSignals(box=self.arena.time_box) as stop,
             LocalExecutor(list(self.slots)) as executor,
             monitor_type(runs, workers, stop, self.console) as monitor,
         ):
             search(runs, executor, workers, monitor, stop)
         self.stopped = bool(runs.evaluations_left)
-        return not self.stopped
+        return all(self.has(*pair) for pair in pairs)
+
+    def _announce(self, pairs: Sequence[Pair], done: int) -> None:
+        boxes = (self.archive.everyone[id].time_box or self.arena.time_box for id, _ in pairs)
+        about = duration(sum(box + OVERHEAD for box in boxes) / len(self.slots))
+        before = f" ({done} are there already)" if done else ""
+        self.console.print(f"{len(pairs)} runs to do{before}: about {about} on {len(self.slots)} workers", markup=False)
 
     def has(self, individual: int, replicate: int) -> bool:
-        """Whether the archive has an outcome of this evaluation."""
+        """Whether the archive has an outcome of this evaluation that counts."""
         one = self.archive.everyone[individual]
-        return any(outcome.replicate == replicate for outcome in [*one.outcomes, *one.studies])
+        return replicate in one.done or replicate in one.studied

@@ -11,12 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from evolve.engine import Work
 from evolve.evaluation import heartbeat
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Outcome, Status
 from evolve.stop import StopSignals
 from evolve.summary import duration, verdict
+from evolve.work import Work
 
 RECENT = 8
 

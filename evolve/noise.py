@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -102,13 +103,13 @@ class Posterior(Generic[Key]):
             raise ValueError("every individual of a posterior needs at least one score")
         self.noise = noise
         self._sign = 1.0 if direction is Direction.MIN else -1.0
-        self._runs = {key: self._sign * np.asarray(scores, dtype=float) for key, scores in runs.items()}
+        self._runs = dict(runs)
         self._means = means = {key: self._sign * sum(scores) / len(scores) for key, scores in runs.items()}
         best = min(means.values())
         self._grid: Array = best + noise.sd * np.arange(-BELOW, ABOVE, STEP)
         reach = best + noise.sd * (ABOVE - BELOW)
         near = [key for key, mean in means.items() if mean < reach]
-        likelihood = self._likelihood([self._runs[key] for key in near])
+        likelihood = self._likelihood([runs[key] for key in near])
         prior = _nonparametric_prior(likelihood)
         sharp = _posterior(likelihood, prior)
         smooth = _posterior(likelihood, _smoothed(prior))
@@ -117,7 +118,7 @@ class Posterior(Generic[Key]):
 
     def estimate(self, key: Key) -> Estimate:
         """The estimate of one individual. Raises KeyError where it has no runs."""
-        scores = self._runs[key]
+        scores = self._sign * np.asarray(self._runs[key], dtype=float)
         if key not in self._masses:
             mean, stderr = float(scores.mean()), self.noise.sd / math.sqrt(len(scores))
             bounds = sorted(self._sign * (mean + side * 1.96 * stderr) for side in (-1, 1))
@@ -159,12 +160,13 @@ class Posterior(Generic[Key]):
         """The individuals by shrunken value, best first; of equals, in the order given."""
         return sorted(self._runs, key=lambda key: self._sign * self.value(key))
 
-    def _likelihood(self, groups: Sequence[Array]) -> Array:
+    def _likelihood(self, groups: Sequence[Sequence[float]]) -> Array:
         """Likelihood of each individual's runs at each value of the grid, scaled to a maximum of one; shape
         (individuals, values).
         """
         # 0.8: the Student scale whose middle 95 % are as wide as those of a normal with the noise's deviation.
-        distances = (np.concatenate(groups)[:, None] - self._grid[None, :]) / (0.8 * self.noise.sd)
+        scores = self._sign * np.fromiter(chain.from_iterable(groups), dtype=float)
+        distances = (scores[:, None] - self._grid[None, :]) / (0.8 * self.noise.sd)
         logs = -(TAIL_DEGREES + 1) / 2 * np.log1p(distances**2 / TAIL_DEGREES)
         first_runs = np.cumsum([0, *(len(group) for group in groups[:-1])])
         logs = np.add.reduceat(logs, first_runs, axis=0)
@@ -172,9 +174,12 @@ class Posterior(Generic[Key]):
 
 
 def _nonparametric_prior(likelihood: Array) -> Array:
-    prior = np.full(likelihood.shape[1], 1.0 / likelihood.shape[1])
+    """EM: each step's prior is the mean of the posteriors, here without writing these out."""
+    individuals, values = likelihood.shape
+    prior = np.full(values, 1.0 / values)
+    transposed = np.ascontiguousarray(likelihood.T)
     for _ in range(EM_STEPS):
-        prior = _posterior(likelihood, prior).mean(axis=0)
+        prior = prior * (transposed @ (1.0 / (likelihood @ prior))) / individuals
     return prior
 
 

@@ -80,6 +80,7 @@ class Race:
         self._judged: dict[int, int] = {}  # checkpoints that a running individual has passed
         self._recent: deque[tuple[Individual, int]] = deque(maxlen=MOST_CURVES)
         self._curves: dict[int, FinishedCurve] = {}  # of `_recent`, by individual
+        self._leads: dict[int, float] = {}  # over the cut, of those in `_recent` whose curves were not read yet
         self._results: list[FinishedCurve] = []  # of all that finished, without their curves
         self._rule: RacingRule | None = None
         self._raced = 0
@@ -96,7 +97,7 @@ class Race:
             return None
         self._judged[individual.id] = passed
         verdict = self._calibrated().judge(
-            curve, cut, seed=self._seed, individual=individual.id, touches_schedule=self._touches_schedule(individual)
+            curve, cut, seed=self._seed, individual=individual.id, touches_schedule=self.touches_schedule(individual)
         )
         if verdict.losing and not verdict.stop:
             self._through.setdefault(individual.id, verdict.progress)
@@ -108,8 +109,8 @@ class Race:
         """The share of the box at which a running individual would have been stopped, had it not been let through."""
         return self._through.get(individual.id)
 
-    def take(self, individual: Individual, outcome: Outcome) -> None:
-        """One more outcome, archived already; only an offspring's first run counts."""
+    def take(self, individual: Individual, outcome: Outcome, cut: float = math.inf) -> None:
+        """One more outcome, archived already; only an offspring's first run counts. `cut`: as it was before."""
         if outcome.replicate or not individual.parents:
             return
         self._through.pop(individual.id, None)
@@ -119,10 +120,13 @@ class Race:
             self._saved += max(0.0, 1.0 - outcome.seconds.get("training", 0.0) / self._time_box)
         if outcome.score is None:
             return
+        sign = 1.0 if self._direction is Direction.MIN else -1.0
+        self._leads[individual.id] = sign * (cut - outcome.score)
         result = FinishedCurve((), outcome.score, outcome.entered, let_through_at=outcome.let_through_at)
         self._results.append(result)
         if len(self._recent) == MOST_CURVES:
             self._curves.pop(self._recent[0][0].id, None)
+            self._leads.pop(self._recent[0][0].id, None)
         place = next(place for place, one in enumerate(individual.outcomes) if one.replicate == 0 and one.counts)
         self._recent.append((individual, place))
         self._rule = None
@@ -138,13 +142,15 @@ class Race:
                 if individual.id not in self._curves:
                     outcome = individual.outcomes[place]
                     assert outcome.score is not None
-                    curve, touched = self._read_curve(individual, place), self._touches_schedule(individual)
-                    self._curves[individual.id] = FinishedCurve(curve, outcome.score, outcome.entered, touched)
+                    curve, touched = self._read_curve(individual, place), self.touches_schedule(individual)
+                    self._curves[individual.id] = FinishedCurve(
+                        curve, outcome.score, outcome.entered, touched, lead=self._leads.pop(individual.id)
+                    )
             finished = list(self._curves.values())
             self._rule = RacingRule(finished, self._direction, bound=BOUND, let_through=self._let_through)
         return self._rule
 
-    def _touches_schedule(self, individual: Individual) -> bool:
+    def touches_schedule(self, individual: Individual) -> bool:
         """Whether a line by which it differs from its first parent names a part of the schedule."""
         if not individual.parents or not self._schedule:
             return False

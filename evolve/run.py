@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -22,30 +23,33 @@ from evolve import strategies
 from evolve.archive.repository import Archive
 from evolve.arena import Arena, Direction
 from evolve.breeding import Operators, Source
-from evolve.engine import REPLICATE_SHARE, Evolution, search
+from evolve.engine import Evolution, search
 from evolve.errors import UserError
 from evolve.evaluation.dry_run import DryRun
-from evolve.evaluation.executors import LocalExecutor, Slot, slots_on
-from evolve.evaluation.gpu import gpu_names, list_gpus
+from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
+from evolve.evaluation.gpu import list_gpus
 from evolve.evaluation.trial import HarnessFault, Trial
 from evolve.inbox import Inbox
 from evolve.individual import FRESH, STUDY, Individual, Offspring
 from evolve.llm.agent import Agent, command_words
 from evolve.llm.desk import Desk
 from evolve.llm.prompting import Prompts
-from evolve.machine import llm_hint, processor
+from evolve.machine import llm_hint
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.sandbox.confinement import AUTO, Mode
 from evolve.sandbox.probe import WARNING, choose, describe
 from evolve.settings import Settings
+from evolve.spending import Spending
 from evolve.stop import StopSignals
 from evolve.summary import champion_lines, continue_command, duration, lineage_lines, locked_lines
 from evolve.variation.merge_driver import install
 from evolve.warmup import fill_compile_cache
 
+UNKNOWN_CORPUS = "unknown"  # of an archive whose scores were imported
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
 SEARCH_SPLITS, FRESH_SPLITS, STUDY_SPLITS = ("search",), ("confirm", "locked"), ("confirm",)  # validation tokens
 WARM_BOX = 0.1  # seconds: a step or two
@@ -75,6 +79,8 @@ def run(settings: Settings, arguments: list[str]) -> int:
     arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
     if settings.time_box is not None:
         arena = replace(arena, time_box=settings.time_box)
+    if settings.corpus is not None:
+        arena = arena.on_corpus(settings.corpus)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
@@ -82,11 +88,20 @@ def run(settings: Settings, arguments: list[str]) -> int:
     choose(settings.sandbox)  # the same
     with explained_faults(directory), EngineLock(directory):
         slots = slots_on(arena.device, settings.workers, arena.cores)
-        if directory.archive.exists():
-            with Archive.open(directory.archive) as existing:
-                arena = _check_same(existing.read_state(), arena, settings, directory)
-        data = prepare(arena)
-        with _open(directory, arena, data, settings, hardware(slots)) as archive:
+        with contextlib.ExitStack() as closing:
+            archive = None
+            if directory.archive.exists():
+                # To write, at once: a reader could not open what a power cut left, and this mends it.
+                archive = closing.enter_context(Archive.open(directory.archive, write=True))
+                arena = _check_same(archive.read_state(), arena, settings, directory)
+            data = prepare(arena)
+            if archive is None:
+                archive = closing.enter_context(_create(directory, arena, data, settings, hardware(slots)))
+            else:
+                require_corpus(archive.read_state()["corpus"], data, directory)
+            install(directory.archive)  # so that `git merge` there does what the crossover operator does
+            if not archive.individuals:
+                archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
             return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
 
 
@@ -102,9 +117,14 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
         ) from error
     except HarnessFault as fault:
         raise UserError(
-            f"A trial could not be ended or cleared away: {fault}. What was evaluated before is safe; "
-            "see to that process or folder, then run the same command again."
+            f"A trial could not be started, ended or cleared away: {fault}. What was evaluated before is safe; "
+            "see to that, then run the same command again."
         ) from fault
+
+
+def recovery_lines(archive: Archive) -> list[str]:
+    """What had to be mended in an archive, for the first lines of output."""
+    return [f"{'recovered':<10} {sentence}" for sentence in archive.recovered]
 
 
 def _search(
@@ -121,12 +141,11 @@ def _search(
     shutil.rmtree(directory.trials, ignore_errors=True)  # left by an engine that was killed
     state = archive.read_state()
     strategy = strategies.STRATEGIES[settings.strategy]
-    operators = Operators(state.get("refused"), strategies.crossover_share(strategy))
+    operators = strategies.operators(strategy, archive, state.get("refused"))
     pop, gens = strategies.plan(strategy, settings.pop, settings.gens)
     agent = make_agent(settings, arena, console)
     make_trial = TrialMaker(arena, data, directory, choose(settings.sandbox))
     outside: list[Source] = [Inbox(directory), *([agent] if agent else [])]
-    own = strategies.sources(strategy, archive, operators)
     evolution = Evolution(
         archive,
         strategies.toolbox(strategy, archive, settings.selection),
@@ -136,11 +155,12 @@ def _search(
         seed=state["seed"],
         max_evals=settings.max_evals,
         seed_replicates=max(SEED_REPLICATES, len(slots)),
-        sources=[*outside, *([] if settings.llm_only else own)],
+        sources=[*outside, *([] if settings.llm_only else [operators])],
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
         flagged=arena.flagged,
+        spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
     _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
@@ -150,7 +170,7 @@ def _search(
     monitor_type = LiveMonitor if console.is_terminal else PlainMonitor
     with (
         agent or contextlib.nullcontext(),
-        StopSignals(settings.max_hours) as stop,
+        StopSignals(settings.max_hours, box=arena.time_box, notice=settings.notice) as stop,
         LocalExecutor(slots) as executor,
         monitor_type(evolution, len(slots), stop, console) as monitor,
         contextlib.ExitStack() as closing,
@@ -169,7 +189,7 @@ def _search(
             )
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
-            evolution.sources = [*outside, *([] if settings.llm_only else own[:-1]), writer]
+            evolution.sources = [*outside, writer]
         if arena.compile_cache and not Path(make_trial.compiled).exists() and evolution.evaluations_left:
             warm = make_trial.warm(evolution.seed_individual)
             say = functools.partial(console.print, markup=False, soft_wrap=True)
@@ -181,7 +201,7 @@ def _search(
     if evolution.best is None:
         if not seed.outcomes:
             console.print("Stopped before the seed genome was measured.")
-            return 130 if stop.now else 0
+            return stop.exit_code
         outcome = seed.outcomes[-1]
         tail = archive.curves(seed)[-1]["tail"]
         raise UserError(
@@ -191,7 +211,7 @@ def _search(
     _conclude(console, evolution, arena, directory, arguments, settings.gens)
     if agent:
         console.print(agent.summary(), markup=False, soft_wrap=True)
-    return 130 if stop.now else 0
+    return stop.exit_code
 
 
 def make_agent(settings: Settings, arena: Arena, console: Console) -> Agent | None:
@@ -225,7 +245,7 @@ def prepare(arena: Arena) -> Data:
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
     """Raises UserError where a run's corpus is known (of an imported one it is not) and another was prepared now."""
-    if corpus and corpus != data.fingerprint:
+    if corpus not in (UNKNOWN_CORPUS, data.fingerprint):
         raise UserError(
             f"{directory.path} was searched on another corpus ({corpus[:12]}, now {data.fingerprint[:12]}): "
             "scores do not compare. The default corpus is the standard library of the running Python, so "
@@ -233,7 +253,7 @@ def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
         )
 
 
-def _check_same(state: dict[str, object], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
+def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directory: RunDirectory) -> Arena:
     """The arena with the archive's time box. Raises UserError where the archive is of another search."""
     beside = "Give another folder with --out, or start another run beside it with --fresh."
     if state["arena"] != arena.name:
@@ -243,6 +263,11 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
+    prepared = tuple(state.get("prepare", arena.prepare))
+    if settings.corpus is not None and prepared != arena.prepare:
+        raise UserError(
+            f"{directory.path} was searched on another corpus ({' '.join(prepared)}): scores do not compare. {beside}"
+        )
     if settings.strategy != state.get("strategy", "evolve"):
         raise UserError(
             f"{directory.path} was started with --strategy {state.get('strategy', 'evolve')}, not "
@@ -250,44 +275,27 @@ def _check_same(state: dict[str, object], arena: Arena, settings: Settings, dire
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
-    return replace(arena, time_box=float(str(state["time_box"])))
+    return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
 
 
-def hardware(slots: Sequence[Slot]) -> str:
-    """What the slots train on: the GPUs' names, or the CPU's."""
-    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
-    return (gpu_names(gpus) or "a GPU without a name") if gpus else processor()
-
-
-def _open(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
-    if not directory.archive.exists():
-        archive = Archive.create(
-            directory.archive,
-            {
-                "arena": arena.name,
-                "arena_folder": str(arena.folder.resolve()),
-                "arena_toml": arena.text,
-                "script": arena.script,
-                "metric": arena.metric,
-                "direction": arena.direction.value,
-                "corpus": data.fingerprint,
-                "time_box": arena.time_box,
-                "seed": settings.seed or 0,
-                "strategy": settings.strategy,
-                "machine": machine,
-            },
-        )
-    else:
-        archive = Archive.open(directory.archive, write=True)
-        try:
-            require_corpus(archive.read_state()["corpus"], data, directory)
-        except UserError:
-            archive.close()
-            raise
-    install(directory.archive)  # so that `git merge` there does what the crossover operator does
-    if not archive.individuals:
-        archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
-    return archive
+def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
+    return Archive.create(
+        directory.archive,
+        {
+            "arena": arena.name,
+            "arena_folder": str(arena.folder.resolve()),
+            "arena_toml": arena.text,
+            "script": arena.script,
+            "metric": arena.metric,
+            "direction": arena.direction.value,
+            "corpus": data.fingerprint,
+            "prepare": list(arena.prepare),
+            "time_box": arena.time_box,
+            "seed": settings.seed or 0,
+            "strategy": settings.strategy,
+            "machine": machine,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -388,6 +396,8 @@ def _introduce(
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
+    for line in recovery_lines(evolution.archive):
+        console.print(line, markup=False, soft_wrap=True)
     if sandbox is Mode.NONE:
         console.print(f"{'warning':<10} {WARNING}", markup=False, soft_wrap=True)
     recorded = evolution.archive.read_state().get("machine", "")
@@ -402,6 +412,9 @@ def _conclude(
     assert best is not None
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
+    going_on = continue_command(arguments, str(directory.path), gens, finished)
+    if evolution.spending.spent(0):
+        going_on += ", with a larger --max-boxes or --max-seconds"
     lines = [
         "",
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
@@ -411,9 +424,10 @@ def _conclude(
         *lineage_lines(evolution.archive.lineage(best)),
         "",
         *_progress(evolution),
+        f"Spent      {evolution.spending} in the search",
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
-        f"Continue   {continue_command(arguments, str(directory.path), gens, finished)}",
+        f"Continue   {going_on}",
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

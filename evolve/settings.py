@@ -14,6 +14,7 @@ from evolve.errors import UserError
 from evolve.llm.ensemble import chosen, named, table
 from evolve.llm.model import Model
 from evolve.sandbox.confinement import CHOICES
+from evolve.stop import NOTICE
 
 
 def _positive_int(value: Any) -> int:
@@ -78,6 +79,9 @@ class Settings:
     arena: str | None = _setting(
         str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_h100 with an NVIDIA GPU, else gpt_cpu)"
     )
+    corpus: str | None = _setting(
+        str, None, "NAME", "text to train on in place of the arena's own: what python -m gpt.prepare --corpus takes"
+    )
     out: str | None = _setting(str, None, "DIR", "where the run lives (runs/<arena>); continued where it exists")
     fresh: bool = _setting(_boolean, False, "", "start another run beside an existing one")
     pop: int = _setting(_positive_int, 8, "N", "size of the population")
@@ -97,7 +101,16 @@ class Settings:
     no_racing: bool = _setting(_boolean, False, "", "let every run have its whole time box, however far behind")
     workers: int | None = _setting(_positive_int, None, "N", "evaluations at once (as many as cores or GPUs allow)")
     max_evals: int | None = _setting(_positive_int, None, "N", "stop after this many evaluations in all")
+    max_boxes: float | None = _setting(
+        _positive, None, "N", "end the search after this many time boxes; what was raced out counts its share"
+    )
+    max_seconds: float | None = _setting(
+        _positive, None, "SECONDS", "end the search after this much accelerator time, of all workers together"
+    )
     max_hours: float | None = _setting(_positive, None, "HOURS", "stop starting new evaluations after this long")
+    notice: float = _setting(
+        _positive, NOTICE, "SECONDS", "between a scheduler's SIGTERM and its SIGKILL: boxes that fit finish"
+    )
     sandbox: str = _setting(
         _one_of(*CHOICES), "auto", "HOW", "what keeps genomes from your files and the network: bwrap, landlock or none"
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deap import base
 
 from evolve.archive.repository import Archive
-from evolve.breeding import CROSSOVER_SHARE, Operators, Source
+from evolve.breeding import Operators
 from evolve.individual import Individual, Offspring
 from evolve.toolbox import make_toolbox
 from evolve.tuning import Tuner
@@ -50,13 +50,11 @@ def toolbox(strategy: Strategy, archive: Archive, selection: str) -> base.Toolbo
     return box
 
 
-def sources(strategy: Strategy, archive: Archive, operators: Operators) -> Sequence[Source]:
-    """Who writes the offspring, in the order they are asked."""
-    return [Tuner(archive), operators] if strategy.honest else [operators]
-
-
-def crossover_share(strategy: Strategy) -> float:
-    return CROSSOVER_SHARE if strategy.honest else 0.0
+def operators(strategy: Strategy, archive: Archive, refused: Mapping[str, int] | None = None) -> Operators:
+    """What writes the offspring where no language model does; `refused`: the counts of earlier engines."""
+    if not strategy.honest:
+        return Operators(refused, crossover=False)
+    return Operators(refused, tuner=Tuner(archive))
 
 
 def _seed_genome(archive: Archive, population: Sequence[Individual], rng: random.Random) -> Individual:

@@ -31,7 +31,7 @@ def make_toolbox(archive: Archive, selection: str = "noise-aware") -> base.Toolb
         crossover,
         parents=archive.parents,
         genome_of=lambda id: archive.individuals[id].genome,
-        repository=archive.path,
+        repository=archive.readable,
         script=archive.read_state()["script"],
     )
     toolbox.register("evaluate", run_undisturbed)

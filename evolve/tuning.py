@@ -1,4 +1,4 @@
-"""The numeric operator as a source of offspring: a share of births goes to settings that an optimiser proposes."""
+"""The numeric operator in a search: settings that an optimiser proposes, on top of a good parent."""
 
 from __future__ import annotations
 
@@ -18,59 +18,29 @@ if TYPE_CHECKING:
     from evolve.variation.numeric import Choices, Range, Row
 
 OPERATOR = "numeric"
-AFTER = 10  # evaluated individuals: before that, the optimiser knows nothing
-LEAST_SHARE, MOST_SHARE = 0.1, 0.6  # of births
-PRIOR_ENTERED, PRIOR_BIRTHS = 2.0, 8.0  # of either side: a few early strokes of luck decide nothing
-ATTEMPTS = 5  # at a setting that is new, before the birth goes to the next source
+ATTEMPTS = 5  # at a setting that is new, before another operator has the birth
 
 
 class Tuner:
-    """Offspring by the numeric operator, on top of a good parent; learns from all evaluations, failures included.
-
-    Its share of births follows how often what it wrote entered the population, against everybody else's
-    offspring: share = rate / (rate + rate of the others), within bounds.
-    """
+    """The numeric operator; learns from all evaluations, failures included."""
 
     def __init__(self, archive: Archive) -> None:
         self._rows: dict[int, Row] = {}  # by individual
         self._untold: list[tuple[Individual, Outcome]] = list(archive.in_order())
-        self._births = {True: 0, False: 0}  # evaluated offspring, by whether they are its own
-        self._entered = {True: 0, False: 0}
-        for individual, outcome in self._untold:
-            self._count(individual, outcome)
 
-    @property
-    def share(self) -> float:
-        """Of the births to come."""
-        own, others = (
-            (self._entered[mine] + PRIOR_ENTERED) / (self._births[mine] + PRIOR_BIRTHS) for mine in (True, False)
-        )
-        return min(max(own / (own + others), LEAST_SHARE), MOST_SHARE)
+    def told(self, individual: Individual, outcome: Outcome) -> None:
+        """One more outcome of any individual."""
+        self._untold.append((individual, outcome))
 
-    def take(self, evolution: Evolution) -> Offspring | None:
-        """A proposal for this birth, where it is the optimiser's turn and it finds a genome that is new."""
+    def propose(self, evolution: Evolution) -> Offspring | None:
+        """An offspring for the next birth; None where the optimiser finds no genome that is new."""
         birth = len(evolution.archive.individuals)
-        if evolution.evaluated < AFTER or generator(evolution.seed, birth, OPERATOR).random() >= self.share:
-            return None
         for attempt in range(ATTEMPTS):
             rng = generator(evolution.seed, birth, f"{OPERATOR} {attempt}")
             offspring = self._propose(evolution.toolbox.select(evolution.population, rng), evolution, rng)
             if offspring is not None and evolution.archive.find(offspring.genome) is None:
                 return offspring
         return None
-
-    def prepare(self, evolution: Evolution) -> None: ...
-
-    def born(self, individual: Individual) -> None: ...
-
-    def told(self, individual: Individual, outcome: Outcome) -> None:
-        self._untold.append((individual, outcome))
-        self._count(individual, outcome)
-
-    def _count(self, individual: Individual, outcome: Outcome) -> None:
-        if individual.parents and outcome.replicate == 0:
-            self._births[individual.operator == OPERATOR] += 1
-            self._entered[individual.operator == OPERATOR] += outcome.entered
 
     def _propose(self, parent: Individual, evolution: Evolution, rng: random.Random) -> Offspring | None:
         # Optuna takes a second to import: `--help` and a search without this operator need not wait for it.

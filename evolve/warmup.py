@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, wait
 
-from evolve.engine import Stop
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Outcome, Status
+from evolve.work import Stop
 
 LOOK = 0.25  # seconds between looks at whether the user stops it
 

@@ -44,7 +44,7 @@ FORMAT = 2  # part of a folder's name: to be raised when the same text would giv
 DEFAULT_VOCABULARY = 1024
 LARGE_VOCABULARY, LARGE_LENGTH = 8192, 2048  # of the corpora for a GPU: tokens, and tokens a row
 SHARDS = 8  # of a data set, for training: half a billion tokens, more than a box of 300 s reads on one GPU
-LEARNED_FROM = 200_000_000  # characters, at most, that the tokenizer is learned from
+LEARNED_FROM = 50_000_000  # characters, at most, that the tokenizer is learned from
 SMALLEST_PART = 2048  # tokens; with less there is nothing to train on or to score
 BATCH = 1 << 20  # characters encoded at a time
 

@@ -7,6 +7,7 @@ import pytest
 from evolve import arena
 from evolve.arena import Direction
 from evolve.errors import UserError
+from tests.command import TOY
 
 
 def write(folder: Path, text: str, script: bool = True) -> str:
@@ -52,3 +53,11 @@ def test_an_unknown_arena_names_the_nearest() -> None:
 def test_a_wrong_file_is_told_in_a_sentence(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         arena.load(write(tmp_path / "m", text))
+
+
+def test_another_corpus_takes_the_place_of_the_arenas(tmp_path: Path) -> None:
+    cpu = arena.load("gpt_cpu")
+    assert cpu.on_corpus("site-packages").prepare == (*cpu.prepare[:-1], "site-packages")
+    assert cpu.on_corpus(str(tmp_path / ".")).prepare[-1] == str(tmp_path)
+    with pytest.raises(UserError, match="prepares no corpus that --corpus climbmix could replace"):
+        arena.load(str(TOY)).on_corpus("climbmix")

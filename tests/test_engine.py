@@ -12,13 +12,14 @@ import pytest
 
 from evolve.breeding import Operators
 from evolve.confirmation import confirmation
-from evolve.engine import CONFIRM, REPLICATE_SHARE, Evolution
+from evolve.engine import CONFIRM, Evolution
 from evolve.errors import UserError
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import CHOICE, FRESH, Outcome, Status
 from evolve.randomness import replicate_seed
+from evolve.replication import REPLICATE_SHARE
 from evolve.summary import locked_lines
-from tests.stub import evaluate, evolve, noisy, story
+from tests.stub import evaluate, evolve, noisy, rough, story
 
 
 def refused(evolution: Evolution) -> dict[str, int]:
@@ -53,7 +54,7 @@ def test_an_interrupted_search_continues_as_if_it_had_not_been(tmp_path: Path) -
 
 
 def test_replicates_repeat_exactly_and_continue_after_an_interruption(tmp_path: Path) -> None:
-    plan: dict[str, Any] = {"pop": 3, "gens": 16, "function": noisy, "seed_replicates": 3}
+    plan: dict[str, Any] = {"pop": 3, "gens": 16, "function": rough, "seed_replicates": 3}
     whole = evolve(tmp_path / "whole", **plan)
     assert whole.replicates > 3
     for evaluations in (2, 20, 21, 33, 47, whole.evaluations - 3):
@@ -66,14 +67,14 @@ def test_replicates_repeat_exactly_and_continue_after_an_interruption(tmp_path: 
 
 
 def test_replicates_are_distinct_bounded_and_of_the_common_seeds(tmp_path: Path) -> None:
-    evolution = evolve(tmp_path, pop=3, gens=16, workers=3, function=noisy, seed_replicates=3)
+    evolution = evolve(tmp_path, pop=3, gens=16, workers=3, function=rough, seed_replicates=3)
     assert len(pairs(evolution)) == len(set(pairs(evolution)))
     assert all(outcome.seed == replicate_seed(outcome.replicate) for _, outcome in evolution.archive.in_order())
     assert 0 < evolution.replicates <= REPLICATE_SHARE * evolution.evaluations
     for one in evolution.archive.individuals.values():
         search = [outcome.replicate for outcome in one.outcomes if outcome.replicate < CHOICE]
         assert sorted(search) == list(range(len(search)))
-    none = evolve(tmp_path / "none", pop=3, gens=16, function=noisy, replicate_share=0.0, seed_replicates=3)
+    none = evolve(tmp_path / "none", pop=3, gens=16, function=rough, replicate_share=0.0, seed_replicates=3)
     assert none.replicates == 0
 
 

@@ -16,10 +16,10 @@ PLAN = ("--arena", TOY, "--out", "small/run", "--pop", 10, "--gens", 100, "--max
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB at tmp_path/small; skipped where this user may not mount one."""
+    """A file system of 400 KB at tmp_path/small; skipped where this user may not mount one."""
     disk = tmp_path / "small"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")

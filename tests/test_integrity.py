@@ -6,8 +6,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from evolve.archive.repository import Archive
 from evolve.arena import Flagged
 from evolve.breeding import Operators
@@ -88,15 +86,3 @@ def test_whoever_would_enter_the_population_is_scored_again(tmp_path: Path) -> N
 
 def _entered(evolution: Evolution, outcome: Outcome) -> bool:
     return any(one.entered for one in evolution.archive.individuals[outcome.individual].outcomes)
-
-
-@pytest.mark.parametrize("thorough", [True, False])
-def test_a_thorough_engine_scores_everything_again(tmp_path: Path, thorough: bool) -> None:
-    trials: list[Trial] = []
-
-    def watched(trial: Trial) -> Outcome:
-        trials.append(trial)
-        return evaluate(trial)
-
-    evolve(tmp_path, pop=2, gens=6, function=watched, thorough=thorough, confirm=0)
-    assert all(trial.bar == math.inf for trial in trials) is thorough

@@ -1,8 +1,13 @@
-"""Who earns a replicate, and what the step count corrects."""
+"""Who earns a replicate, and what it is worth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evolve.arena import Direction
 from evolve.noise import Noise, Posterior
-from evolve.replication import replicate_candidates
+from evolve.replication import knowledge_gradient, replicate_candidates
 
 NOISE = Noise(0.0004, 30)
 
@@ -29,11 +34,11 @@ def test_both_sides_of_the_survivor_cut_are_run_again() -> None:
     assert {(one.key, one.reason) for one in found} == {("c", "survivor cut"), ("c2", "survivor cut")}
 
 
-def test_a_parent_of_many_on_one_run_is_checked() -> None:
-    found = replicate_candidates(posterior(CLEAR), mu=3, children={"b": 6, "e": 9, "c": 1})
+def test_a_parent_of_many_on_one_run_is_checked_against_its_neighbours() -> None:
+    near = {**CLEAR, "b2": [0.9751]}
+    found = replicate_candidates(posterior(near), mu=4, children={"b": 6, "e": 9, "c": 1})
     assert [(one.key, one.reason) for one in found] == [("b", "parent of many")]
-    again = {**CLEAR, "b": [0.975, 0.9751]}
-    assert replicate_candidates(posterior(again), mu=3, children={"b": 6}) == []
+    assert replicate_candidates(posterior(near), mu=4, children={"c": 9}) == []
 
 
 def test_enough_is_enough() -> None:
@@ -46,3 +51,27 @@ def test_fewer_runs_are_worth_more() -> None:
     found = replicate_candidates(posterior(runs), mu=2, children={})
     assert found[0].key == "a"
     assert found[0].worth > found[1].worth
+
+
+def test_what_decides_the_champion_is_worth_more_than_what_decides_the_last_place() -> None:
+    found = replicate_candidates(posterior({**CLEAR, "a2": [0.9702], "d2": [0.9852]}), mu=5, children={})
+    worth = {one.key: (one.worth, one.reason) for one in found}
+    assert worth["a"][1] == worth["a2"][1] == "champion" and worth["d"][1] == "survivor cut"
+    assert min(worth["a"][0], worth["a2"][0]) > max(worth["d"][0], worth["d2"][0]) > 0
+
+
+@given(st.floats(0, 0.01), st.floats(0, 0.001), st.floats(1e-5, 0.001))
+def test_a_replicate_is_worth_most_where_two_cannot_be_told_apart(gap: float, stderr: float, sd: float) -> None:
+    worth = knowledge_gradient(gap, stderr, sd)
+    assert 0 <= worth <= knowledge_gradient(0.0, stderr, sd) <= 0.4 * stderr
+    assert knowledge_gradient(-gap, stderr, sd) == worth
+
+
+def test_the_worth_is_what_a_replicate_gains_in_a_simulation() -> None:
+    rng = np.random.default_rng(0)
+    gap, stderr, sd = 0.0001, 0.0003, 0.0004
+    truth = stderr * rng.standard_normal(200_000)  # of one individual; the other is `gap` better and known
+    run = truth + sd * rng.standard_normal(len(truth))
+    believed = run * stderr**2 / (stderr**2 + sd**2)
+    gained = np.where(believed < -gap, -gap - truth, 0.0)  # in the truth of the one that is picked
+    assert knowledge_gradient(gap, stderr, sd) == pytest.approx(gained.mean(), rel=0.05)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from evolve.archive.repository import Archive
-from evolve.breeding import Operators
 from evolve.engine import Evolution
-from evolve.strategies import STRATEGIES, crossover_share, plan, sources, toolbox
+from evolve.strategies import STRATEGIES, operators, plan, toolbox
 from evolve.variation.catalogue import constants
 from tests.stub import evolve, noisy
 
@@ -23,7 +22,7 @@ def run(folder: Path, name: str) -> Evolution:
         gens=gens,
         function=noisy,
         toolbox_of=lambda archive: toolbox(strategy, archive, "noise-aware"),
-        sources_of=lambda archive: sources(strategy, archive, Operators(None, crossover_share(strategy))),
+        sources_of=lambda archive: [operators(strategy, archive)],
         replicate_share=0.15 if strategy.honest else 0.0,
     )
 

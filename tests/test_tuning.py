@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from evolve.archive.repository import Archive
-from evolve.breeding import Operators
+from evolve.breeding import AFTER, Operators, gain_of
 from evolve.individual import Outcome, Status
-from evolve.tuning import AFTER, LEAST_SHARE, MOST_SHARE, OPERATOR, Tuner
+from evolve.tuning import OPERATOR, Tuner
 from evolve.variation.catalogue import constants
-from tests.stub import evaluate, evolve, noisy, story
+from tests.stub import evaluate, evolve, noisy, rough, story
 
 
-def both(archive: Archive) -> list[Tuner | Operators]:
-    return [Tuner(archive), Operators()]
+def both(archive: Archive) -> list[Operators]:
+    return [Operators(tuner=Tuner(archive))]
 
 
 def test_a_share_of_births_is_tuned_and_children_say_what_changed(tmp_path: Path) -> None:
@@ -39,21 +40,6 @@ def test_a_search_with_it_repeats_and_continues(tmp_path: Path) -> None:
     assert story(parts) == story(whole)
 
 
-def test_its_share_follows_what_enters_the_population(tmp_path: Path) -> None:
-    evolution = evolve(tmp_path, pop=3, gens=1, confirm=0)
-    tuner = Tuner(evolution.archive)
-    one = evolution.archive.individuals[1]
-    one.operator = OPERATOR
-    shares = [tuner.share]
-    for _ in range(60):
-        tuner.told(one, Outcome(Status.CRASHED, individual=1))
-    shares.append(tuner.share)
-    for _ in range(600):
-        tuner.told(one, Outcome(Status.OK, 1.0, individual=1, entered=True))
-    shares.append(tuner.share)
-    assert shares[1] == LEAST_SHARE < shares[0] < shares[2] <= MOST_SHARE
-
-
 def test_failures_are_learned_from_by_the_constants_of_their_genome(tmp_path: Path) -> None:
     def fragile(trial: object) -> Outcome:
         outcome = evaluate(trial)  # type: ignore[arg-type]
@@ -70,8 +56,29 @@ def test_failures_are_learned_from_by_the_constants_of_their_genome(tmp_path: Pa
 
 
 def test_replicates_are_one_row(tmp_path: Path) -> None:
-    evolution = evolve(tmp_path, pop=3, gens=12, function=noisy, seed_replicates=3)
+    evolution = evolve(tmp_path, pop=3, gens=12, function=rough, seed_replicates=3)
     assert evolution.replicates
     with Archive.open(tmp_path / "archive.git") as archive:
         rows = Tuner(archive)._history()
         assert [row.score for row in rows] == [one.fitness.mean for one in archive.individuals.values()]
+
+
+def test_births_go_to_the_operators_whose_offspring_gain(tmp_path: Path) -> None:
+    evolution = evolve(tmp_path, pop=3, gens=8, confirm=0)
+    for winner in ("numeric", "crossover", "catalogue"):
+        losers = [name for name in ("numeric", "crossover", "catalogue") if name != winner]
+        for one in list(evolution.archive.individuals.values())[1:]:
+            gained = gain_of(evolution.archive, one)
+            one.operator = winner if gained is not None and gained > 0 else losers[one.id % 2]
+        operators = Operators(tuner=Tuner(evolution.archive))
+        chosen = Counter(operators.choose(evolution, birth) for birth in range(1000, 1300))
+        assert chosen.most_common(1)[0][0] == winner
+        assert all(10 < chosen[name] < 100 for name in losers)  # a fifth is spread evenly, whatever was gained
+
+
+def test_without_a_tuner_or_before_ten_individuals_nothing_is_chosen_but_what_can_be(tmp_path: Path) -> None:
+    few = evolve(tmp_path / "few", pop=3, gens=2, confirm=0)
+    assert {Operators(tuner=Tuner(few.archive)).choose(few, birth) for birth in range(50)} == {"catalogue"}
+    more = evolve(tmp_path / "more", pop=3, gens=5, confirm=0)
+    assert {Operators().choose(more, birth) for birth in range(50)} == {"catalogue", "crossover"}
+    assert {Operators(crossover=False).choose(more, birth) for birth in range(50)} == {"catalogue"}

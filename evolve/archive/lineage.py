@@ -34,7 +34,7 @@ def resolve(individuals: Mapping[int, Individual], branches: Mapping[str, str], 
     if len(matches) == 1:
         return matches[0]
     if len(matches) > 1:
-        ids = ", ".join(i.name for i in matches[:8])
+        ids = ", ".join(i.name.removeprefix("#") for i in matches[:8])
         raise UserError(f"The commit '{name}' could be any of the individuals {ids}: give more of its digits.")
     born = sum(1 for _ in takewhile(lambda id: id < DERIVED, individuals))
     known = f"ids 0 to {born - 1}" if individuals else "no individuals yet"

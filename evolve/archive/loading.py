@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,7 @@ def _gap(refs: Mapping[str, str], prefix: str) -> str:
 
 def load(
     git_dir: Path,
+    read_many: Callable[[Sequence[str]], list[bytes]],
     commits: Mapping[int, str],
     ancestors: Mapping[int, str],
     script: str,
@@ -59,18 +60,15 @@ def load(
 ) -> Births:
     """Read the individuals whose commits these are, by id and in its order, without genomes and outcomes.
 
-    Their parents are among them and `ancestors`.
+    Their parents are among them and `ancestors`; `read_many` gives the contents of objects.
     Raises UserError where an object is missing or not what an archive has.
     """
-    headers = [_commit_header(data) for data in plumbing.read_many(git_dir, list(commits.values()))]
-    trees = [
-        {entry.name: entry.id for entry in read_tree(data)}
-        for data in plumbing.read_many(git_dir, [tree for tree, _ in headers])
-    ]
+    headers = [_commit_header(data) for data in read_many(list(commits.values()))]
+    trees = [{entry.name: entry.id for entry in read_tree(data)} for data in read_many([tree for tree, _ in headers])]
     ids = {commit: id for id, commit in [*ancestors.items(), *commits.items()]}
     births = Births({}, {})
     try:
-        texts = plumbing.read_many(git_dir, [tree[METADATA_FILE] for tree in trees])
+        texts = read_many([tree[METADATA_FILE] for tree in trees])
         for (id, commit), (_, parents), tree, text in zip(commits.items(), headers, trees, texts, strict=True):
             metadata = json.loads(text)
             births.genomes.setdefault(tree[script], id)

@@ -1,4 +1,4 @@
-"""Packing in the background: loose objects into packs, loose references into one file."""
+"""Packing in the background: the packs of checkpoints into few, in which objects are stored as differences."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ LOCK_FILE = "evolve-packing.lock"
 ORPHAN_WAIT = 120.0  # seconds; packing after 300 births takes about one
 
 # The new objects are packed by a list, newest first and with names: git then finds the previous version of a
-# tree or a genome and stores the difference, which it does not for loose objects that it comes upon itself.
-# --geometric takes those along and merges packs so that each is at least twice the next one's size: an object
-# is rewritten a logarithmic number of times; unreferenced ones, perhaps of a birth under way, are kept.
-# One thread at low priority, so that no timed run notices. A note's tree has a version a note: the usual limit
-# of 50 differences in a chain would make every 50th of them, and what follows, several times as large.
-_SCRIPT = """
-git --git-dir="$1" pack-refs --all &&
-git --git-dir="$1" -c pack.threads=1 pack-objects -q --non-empty --depth=250 "$1/objects/pack/pack" >/dev/null &&
-git --git-dir="$1" -c pack.threads=1 repack -d -q --geometric=2 --depth=250
+# tree or a genome and stores the difference. In the packs of checkpoints ("$@") nothing is stored as a
+# difference; --no-reuse-delta because git takes what a pack has whole for what it could not make smaller.
+# --geometric takes loose objects along and merges packs so that each is at least twice the next one's size: an
+# object is rewritten a logarithmic number of times; unreferenced ones are kept. One thread at low priority, so that
+# no timed run notices. A note's tree has a version a checkpoint: the usual limit of 50 differences in a chain would
+# make every 50th of them, and what follows, several times as large.
+_SCRIPT = r"""
+export GIT_DIR="$1"; shift
+git -c pack.threads=1 pack-objects -q --non-empty --no-reuse-delta --depth=250 \
+    "$GIT_DIR/objects/pack/pack" >/dev/null &&
+for pack in "$@"; do rm -f "${pack%.pack}.idx" "$pack"; done &&
+git -c pack.threads=1 repack -d -q --geometric=2 --depth=250
 """
 
 logger = logging.getLogger(__name__)
@@ -47,8 +50,10 @@ class Packing:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
 
-    def start(self, written: Sequence[tuple[str, str]]) -> None:
+    def start(self, written: Sequence[tuple[str, str]], packs: Sequence[Path]) -> None:
         """Begin to pack, nothing being under way: the (id, name) pairs `written`, oldest first, and the rest.
+
+        `packs` have nothing else and are removed.
 
         A failure, also a later one, is logged: the archive is whole without packing.
         """
@@ -58,7 +63,7 @@ class Packing:
                 listing.write("".join(f"{id} {name}\n" for id, name in reversed(written)).encode())
                 listing.seek(0)
                 self._process = plumbing.start(
-                    ["nice", "-n", "19", "sh", "-c", _SCRIPT, "sh", str(self._git_dir)],
+                    ["nice", "-n", "19", "sh", "-c", _SCRIPT, "sh", str(self._git_dir), *map(str, packs)],
                     stdin=listing.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=errors.fileno(),
@@ -108,3 +113,11 @@ class Packing:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def remove_leftovers(git_dir: Path) -> None:
+    """Remove half-written packs of a killed packing or checkpoint. No packing may be under way."""
+    folder = git_dir / "objects" / "pack"
+    for pattern in ("tmp_*", ".tmp-*"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -1,21 +1,16 @@
-"""Writing git objects: blobs, trees and commits as loose files, without starting git."""
+"""Git objects as bytes: their names, trees, commits, and what one or several calls add to the archive."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import time
-import zlib
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import NamedTuple
-
-from evolve.archive.files import write_error, write_then_rename
 
 FILE_MODE = "100644"
 FOLDER_MODE = "40000"
 IDENTITY = "evolve <evolve@localhost>"
-TEMPORARY_PREFIX = "tmp_obj_evolve_"  # git's own `tmp_obj_`: its clean-up knows such files, too
 
 
 class Entry(NamedTuple):
@@ -24,6 +19,14 @@ class Entry(NamedTuple):
     mode: str
     name: str
     id: str
+
+
+class Object(NamedTuple):
+    """A blob, tree or commit. Its name has no meaning but for packing, which looks for similar ones of one name."""
+
+    kind: str
+    data: bytes
+    name: str
 
 
 def object_id(kind: str, data: bytes) -> str:
@@ -48,80 +51,46 @@ def read_tree(data: bytes) -> list[Entry]:
     return entries
 
 
-class Objects:
-    """Writer of the repository's loose objects. One writer at a time; readers need no care.
+@dataclass
+class Changes:
+    """What is added to an archive: objects, then what names them.
 
-    The `name` given with a blob or a tree has no meaning but for packing, which looks for similar objects
-    among those of one name.
+    `refs` maps references to objects, or to None where they are deleted. `notes` maps a notes reference to
+    annotated commits and the blobs of their notes: the trees and the commit of the reference are made of
+    them when the changes go into git.
     """
 
-    def __init__(self, git_dir: Path) -> None:
-        self._folder = git_dir / "objects"
-        # Names are hashes, so one of the 256 folders is a fair sample; git's own gc looks at the same one.
-        sample = self._folder / "17"
-        self._found = 256 * sum(1 for _ in sample.iterdir()) if sample.is_dir() else 0
-        self._written: list[tuple[str, str]] = []  # (id, name) since the last packing
-
-    @property
-    def loose(self) -> int:
-        """About how many loose files there are, which says when packing is due."""
-        return self._found + len(self._written)
-
-    def hand_over(self) -> list[tuple[str, str]]:
-        """The (id, name) pairs written since the last call, for packing, which begins now."""
-        written, self._written, self._found = self._written, [], 0
-        return written
+    objects: dict[str, Object] = field(default_factory=dict)
+    refs: dict[str, str | None] = field(default_factory=dict)
+    notes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def blob(self, data: bytes, name: str) -> str:
-        return self._store("blob", data, name)
+        return self._add("blob", data, name)
 
     def tree(self, entries: Iterable[Entry], name: str) -> str:
-        return self._store("tree", tree_data(entries), name)
+        return self._add("tree", tree_data(entries), name)
 
     def commit(self, tree: str, parents: Iterable[str], message: str) -> str:
-        """Write a commit by `evolve`, now; `message` as it shall be read, without NUL characters."""
+        """A commit by `evolve`, now; `message` as it shall be read, without NUL characters."""
         author = f"{IDENTITY} {int(time.time())} +0000"
         lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
         lines += [f"author {author}", f"committer {author}", "", message.strip() + "\n"]
-        return self._store("commit", "\n".join(lines).replace("\0", "").encode("utf-8", "replace"), "")
+        return self._add("commit", "\n".join(lines).replace("\0", "").encode("utf-8", "replace"), "")
 
-    def remove_temporary_files(self) -> None:
-        """Remove what a killed writer left half-written."""
-        for path in self._folder.glob(f"??/{TEMPORARY_PREFIX}*"):
-            path.unlink(missing_ok=True)
+    def add(self, later: Changes) -> None:
+        """Take the changes that were made after these."""
+        self.objects |= later.objects
+        self.refs |= later.refs
+        for ref, notes in later.notes.items():
+            self.notes[ref] = self.notes.get(ref, {}) | notes
 
-    def _store(self, kind: str, data: bytes, name: str) -> str:
-        """Raises ArchiveWriteError where the object cannot be written."""
+    def copy(self) -> Changes:
+        return Changes(dict(self.objects), dict(self.refs), dict(self.notes))
+
+    def __bool__(self) -> bool:
+        return bool(self.objects or self.refs or self.notes)
+
+    def _add(self, kind: str, data: bytes, name: str) -> str:
         id = object_id(kind, data)
-        target = self._folder / id[:2] / id[2:]
-        if target.exists():
-            return id
-        # The fastest level: packing compresses again, and better.
-        compressed = zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data, 1)
-        # In the object's own folder: packing removes folders that it emptied, but not one with this in it.
-        temporary = target.with_name(TEMPORARY_PREFIX + id)
-        while True:
-            try:
-                write_then_rename(temporary, target, compressed, mode=0o444)
-                break
-            except FileNotFoundError:
-                self._make_folder(target.parent)
-            except FileExistsError as error:
-                raise write_error(error, temporary) from error
-        self._written.append((id, name))
+        self.objects[id] = Object(kind, data, name)
         return id
-
-    def _make_folder(self, folder: Path) -> None:
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise write_error(error, folder) from error
-
-
-def remove_pack_leftovers(git_dir: Path) -> None:
-    """Remove half-written packs of a killed `git repack`. No packing may be under way."""
-    folder = git_dir / "objects" / "pack"
-    for pattern in ("tmp_*", ".tmp-*"):
-        for path in folder.glob(pattern):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()

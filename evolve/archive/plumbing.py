@@ -85,6 +85,13 @@ def read_many(git_dir: Path, names: Sequence[str]) -> list[bytes]:
     return contents
 
 
+def missing(git_dir: Path, names: Sequence[str]) -> list[str]:
+    """Those of the objects that git does not have."""
+    output = run(git_dir, "cat-file", "--batch-check", "--buffer", stdin="".join(f"{n}\n" for n in names).encode())
+    said = output.decode().splitlines()
+    return [name for name, line in zip(names, said, strict=True) if not line.rpartition(" ")[2].isdigit()]
+
+
 def _size(git_dir: Path, name: str, header: bytes) -> int:
     """Read `<id> <type> <size>`, the line that cat-file prints before an object."""
     last = header.rpartition(b" ")[2]

@@ -25,7 +25,7 @@ def outcome_line(outcome: Outcome, n: int) -> str:
     `n` counts all outcomes of the archive in order of arrival. Times are rounded to milliseconds; values
     that are the default are left out.
     """
-    record = outcome.to_record()
+    record = dict(vars(outcome))
     record["seconds"] = {key: round(value, 3) for key, value in outcome.seconds.items()}
     record["started"] = round(outcome.started, 3)
     line = {key: record.pop(key) for key in _FIRST}

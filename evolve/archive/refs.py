@@ -1,22 +1,30 @@
-"""Writing git references: loose files under git's own lock protocol, without starting git."""
+"""Writing git references: all of them in one file, `packed-refs`, under git's own lock protocol."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from evolve.archive import plumbing
-from evolve.archive.files import ArchiveWriteError, write_error, write_then_rename
+from evolve.archive import files
+from evolve.archive.files import ArchiveWriteError
 
-LOCK_WAIT = 5.0  # seconds; git packs a reference in milliseconds
+PACKED = "packed-refs"
+BACKUP = "evolve-refs.previous"  # the file as it was before the last checkpoint
+LOCK_WAIT = 5.0  # seconds; git packs references in milliseconds
+_HEADER = "# pack-refs with: peeled fully-peeled sorted \n"
+_LINE = re.compile(r"([0-9a-f]{40}) (refs/\S+)|(\^[0-9a-f]{40})")
 
 
 class Refs:
     """The references of an archive as one writer sees them: read once, then kept in step with the disk.
 
-    A reference that already has its value is not written again. Names are full (`refs/heads/champion`).
+    They change together, by one rename, so that readers see all of a checkpoint or nothing. A reference that
+    somebody else made meanwhile stays. Names are full (`refs/heads/champion`).
     """
 
     def __init__(self, git_dir: Path, known: dict[str, str]) -> None:
@@ -30,53 +38,113 @@ class Refs:
         """Names that start with `prefix`, without it, and their objects."""
         return {name[len(prefix) :]: id for name, id in self._known.items() if name.startswith(prefix)}
 
-    def write(self, name: str, id: str) -> None:
-        """Point `name` at the object `id`, which must exist.
+    def write(self, updates: Mapping[str, str | None]) -> None:
+        """Point references at objects, which must exist; delete those without one. On the device when it returns.
 
-        Raises ArchiveWriteError where that is impossible, also where another process holds its lock.
+        Raises ArchiveWriteError where that is impossible, also where another process holds a lock; nothing
+        has changed then.
         """
-        if self._known.get(name) == id:
+        changed = {name: id for name, id in updates.items() if self._known.get(name) != id}
+        if not changed:
             return
-        path = self._git_dir / name
+        path = self._git_dir / PACKED
+        lock = self._lock(path)
+        try:
+            lines = _read(path)
+            for name, id in changed.items():
+                if id is None:
+                    lines.pop(name, None)
+                else:
+                    lines[name] = f"{id} {name}\n"
+            text = _HEADER + "".join(line for _, line in sorted(lines.items()))
+            new = self._git_dir / f"{PACKED}.new"
+            new.unlink(missing_ok=True)
+            keep_backup(self._git_dir)
+            files.write_then_rename(new, path, text.encode())
+        finally:
+            lock.unlink(missing_ok=True)
+        files.sync_folder(self._git_dir)
+        for name, id in changed.items():
+            if id is None:
+                self._known.pop(name, None)
+            else:
+                self._known[name] = id
+            self._unshadow(name)
+
+    def _lock(self, path: Path) -> Path:
         lock = path.with_name(path.name + ".lock")
         deadline = time.monotonic() + LOCK_WAIT
         while True:
             try:
-                write_then_rename(lock, path, f"{id}\n".encode())
-                break
+                files.create(lock, b"")
+                return lock
             except FileExistsError as error:
-                # `git pack-refs` takes the lock for a moment when it drops a packed reference's loose file.
                 if time.monotonic() > deadline:
                     raise ArchiveWriteError(
-                        errno.EEXIST, "Another process holds a reference's lock", str(lock)
+                        errno.EEXIST, "Another process holds the lock of the references", str(lock)
                     ) from error
                 time.sleep(0.002)
-            except FileNotFoundError:  # a new folder, or `git pack-refs` removed it when it became empty
-                self._make_folder(path.parent)
-        self._known[name] = id
 
-    def delete(self, names: Sequence[str]) -> None:
-        """Delete references, from the packed ones, too. Raises ArchiveWriteError where git cannot."""
-        if not names:
-            return
-        commands = "".join(f"delete {name}\n" for name in names)
-        try:
-            plumbing.run(self._git_dir, "update-ref", "--stdin", stdin=commands.encode())
-        except plumbing.GitError as error:
-            raise ArchiveWriteError(errno.EIO, str(error), str(self._git_dir)) from error
-        for name in names:
-            del self._known[name]
+    def _unshadow(self, name: str) -> None:
+        """Remove the file that somebody else's git made of a reference of ours: git would read it instead."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            (self._git_dir / name).unlink()
 
-    def _make_folder(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(error, folder) from error
+
+def keep_backup(git_dir: Path) -> None:
+    """Keep `packed-refs`, which is about to be replaced, under another name."""
+    backup = git_dir / BACKUP
+    try:
+        backup.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.link(git_dir / PACKED, backup)
+    except OSError as error:
+        raise files.write_error(error, backup) from error
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Each reference's line, with the line that git adds for a tag. Raises ArchiveWriteError where it is damaged."""
+    lines, whole = parse(path)
+    if not whole:
+        raise ArchiveWriteError(errno.EIO, "The references are damaged", str(path))
+    return lines
+
+
+def parse(path: Path) -> tuple[dict[str, str], bool]:
+    """The references of a packed-refs file as lines by name, and whether all of it could be read."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return {}, True
+    lines: dict[str, str] = {}
+    last, whole = "", text.endswith("\n")
+    for line in text.splitlines(keepends=True):
+        match = _LINE.fullmatch(line.rstrip("\n"))
+        if line.startswith("#"):
+            continue
+        if match is None or not line.endswith("\n"):
+            whole = False
+        elif match[3]:
+            lines[last] += line
+        else:
+            last = match[2]
+            lines[last] = line
+    return lines, whole
+
+
+def are_whole(git_dir: Path) -> bool:
+    """Whether the file of references is there and can be read to its end."""
+    return (git_dir / PACKED).exists() and parse(git_dir / PACKED)[1]
+
+
+def loose(git_dir: Path) -> list[Path]:
+    """The files of references that are not packed: made by a user's git, or by an older evolve."""
+    return [path for path in (git_dir / "refs").rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def remove_stale_locks(git_dir: Path) -> None:
     """Remove the locks that a killed process left. The caller must be the archive's only writer."""
     for path in (git_dir / "refs").rglob("*.lock"):
         path.unlink(missing_ok=True)
-    for name in ("HEAD.lock", "packed-refs.lock", "packed-refs.new"):
+    for name in ("HEAD.lock", f"{PACKED}.lock", f"{PACKED}.new"):
         (git_dir / name).unlink(missing_ok=True)

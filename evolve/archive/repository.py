@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from evolve.archive import lineage, loading, objects, plumbing, records, refs
-from evolve.archive.maintenance import Packing
-from evolve.archive.notes import Notes
+from evolve.archive import files, lineage, loading, objects, plumbing, records, refs
+from evolve.archive import state as states
+from evolve.archive.maintenance import Packing, remove_leftovers
+from evolve.archive.objects import Changes
+from evolve.archive.store import Store
 from evolve.arena import Direction
 from evolve.errors import UserError
 from evolve.individual import DERIVED, Individual, Offspring, Outcome, fitness_type
 from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 
-FORMAT = 1
 OUTCOMES = "refs/notes/evolve"
 CURVES = "refs/notes/curves"
 EXCHANGES = "refs/notes/llm"
 IDEAS = "refs/notes/ideas"
-STATE = "refs/evolve/state"
 HEADS = "refs/heads/"
 ELITE = "refs/heads/elite/"
 CHAMPION = "refs/heads/champion"
@@ -38,7 +39,8 @@ _CLONE = (
 )
 
 SUBJECT_LENGTH = 120  # characters of an idea in a commit's first line; individual.json has all of it
-PACK_AT = 4000  # loose objects, about 330 births with their outcomes
+PACK_AT = 4000  # objects in the packs of checkpoints
+PACKS_AT = 300  # such packs
 GENOMES_IN_MEMORY = 128
 _FIXED = ("script", "direction")  # of the state: what the individuals were archived under
 
@@ -57,21 +59,17 @@ class Archive:
         self.path = path
         self._write = write
         self._packing = Packing(path)
-        if write:
-            with self._packing.no_other():
+        with self._packing.no_other() if write else contextlib.nullcontext():
+            if write:
                 refs.remove_stale_locks(path)
-                objects.remove_pack_leftovers(path)
-        names = loading.list_refs(path)
-        if STATE not in names:
-            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {STATE}. {_CLONE}")
-        self._refs = refs.Refs(path, names)
-        self._objects = objects.Objects(path)
-        if write:
-            self._objects.remove_temporary_files()
-        self._git = plumbing.CatFile(path)
+                remove_leftovers(path)
+            self._store = Store(path, write=write)
+        head = self._store.ref(states.STATE)
+        if head is None:
+            raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {states.STATE}. {_CLONE}")
         self._genome = lru_cache(GENOMES_IN_MEMORY)(self._read_genome)
-        self._state = self._load_state(names[STATE])
-        self._elite = {name for name in names if name.startswith(ELITE)}
+        self._state = states.parse(self._store.read_file(head, states.FILE), path)
+        self._elite = {f"{ELITE}{rank}" for rank in self._store.refs_under(ELITE)}  # the names, as they were set last
         self._new_fitness = fitness_type(Direction(self._state["direction"]))
         self._load()
 
@@ -82,7 +80,7 @@ class Archive:
         `state` is what `read_state` gives; it has "script", the genome's file name, and "direction" ("min"
         or "max"), which stay as they are for good. Raises UserError where `path` exists.
         """
-        _check_state(state)
+        states.check(state)
         if path.exists():
             raise UserError(f"{path} exists already. Continue it, or name another place for a new archive.")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +98,13 @@ class Archive:
             )
             # Packing is ours to time; git's own clean-up would run whenever somebody works in the archive.
             plumbing.run(new, "config", "gc.auto", "0")
-            _write_state(objects.Objects(new), refs.Refs(new, {}), state)
+            # What git itself writes here by hand, a merge or packed references, survives a power cut, too.
+            plumbing.run(new, "config", "core.fsync", "committed,derived-metadata")
+            store = Store(new, write=True)
+            store.write(states.changes(state, None))
+            store.close()
             new.rename(path)
+            files.sync_folder(path.parent)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -111,7 +114,7 @@ class Archive:
     def open(cls, path: Path, *, write: bool = False) -> Archive:
         """Open an archive, to look at it or, as its only engine, to write.
 
-        Opening to write removes the locks and half-written files that a killed engine left. Opening to
+        Opening to write mends what a killed engine, or a power cut, left; `recovered` says what. Opening to
         read changes nothing and works while an engine writes; it shows what there was at that moment.
         Raises UserError where there is no archive, or one of a later version, or a damaged one.
         """
@@ -120,9 +123,12 @@ class Archive:
         return cls(path, write=write)
 
     def close(self) -> None:
-        """End the git processes; packing under way is waited for (seconds)."""
+        """End the git processes; packing under way is waited for (seconds).
+
+        Raises ArchiveWriteError where git could not be given what was written; the next engine will do it.
+        """
         self._packing.wait()
-        self._git.close()
+        self._store.close()
 
     def __enter__(self) -> Archive:
         return self
@@ -150,6 +156,11 @@ class Archive:
         return ChainMap(self._derived, self._individuals)
 
     @property
+    def recovered(self) -> list[str]:
+        """What had to be mended when it was opened to write, in sentences; empty after an engine that closed it."""
+        return self._store.recovered
+
+    @property
     def parents(self) -> Mapping[int, tuple[int, ...]]:
         """The ids of each individual's parents, by its id."""
         return self._parents
@@ -157,9 +168,14 @@ class Archive:
     def elite(self) -> list[Individual]:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
-        ranks = sorted((int(rank), commit) for rank, commit in self._refs.under(ELITE).items())
+        ranks = sorted((int(rank), commit) for rank, commit in self._store.refs_under(ELITE).items())
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
+
+    def champion(self) -> Individual | None:
+        """The individual that the branch `champion` is on; None before anything was measured."""
+        commit = self._store.ref(CHAMPION)
+        return next((one for one in self._individuals.values() if one.commit == commit), None)
 
     def in_order(self) -> list[tuple[Individual, Outcome]]:
         """The outcomes of the search and its confirmation in order of arrival, each with its individual."""
@@ -191,7 +207,16 @@ class Archive:
         With `studies`, for each of the outcomes of operations on a lineage. `curve` is a list of (progress 0..1,
         loss), a loss that was not finite being NaN; `n` is the outcome's number in order of arrival.
         """
-        lines = records.read_lines(self._note(self._curves, individual.commit), individual.commit)
+        return self._curves_in(individual, self._note(CURVES, individual.commit), studies)
+
+    def every_curve(self) -> list[tuple[Individual, list[dict[str, Any]]]]:
+        """The `curves` of all individuals of the search that left any, read at once."""
+        return [
+            (one, self._curves_in(one, text, studies=False)) for one, text in self._noted(CURVES) if not one.derived
+        ]
+
+    def _curves_in(self, individual: Individual, text: bytes, studies: bool) -> list[dict[str, Any]]:
+        lines = records.read_lines(text, individual.commit)
         # A kill between the two notes leaves a line whose number went to another run: the last one counts.
         by_number = {line["n"]: records.curve_of(line) for line in lines}
         numbers = self._numbers.get((individual.id, studies), [])
@@ -199,24 +224,26 @@ class Archive:
 
     def exchanges(self) -> list[tuple[Individual, dict[str, Any]]]:
         """Every exchange with a language model and the individual it is noted on, in order of time."""
-        noted = [(one, line) for one in self._individuals.values() for line in self._exchanges_of(one)]
-        return sorted(noted, key=lambda pair: pair[1]["time"])
+        noted = []
+        for one, text in self._noted(EXCHANGES):
+            latest = 0.0
+            for line in records.exchange_lines(text, one.commit):
+                # Within a note the order is that of writing, also where the clock went backwards.
+                latest = max(latest, line["time"])
+                noted.append((latest, one, line))
+        return [(one, line) for _, one, line in sorted(noted, key=lambda entry: entry[0])]
 
     def ideas(self, individual: Individual) -> list[dict[str, Any]]:
         """Ideas that were tried on the individual before this archive began, and whose genomes are not known."""
-        return records.idea_lines(self._note(self._ideas, individual.commit), individual.commit)
+        return records.idea_lines(self._note(IDEAS, individual.commit), individual.commit)
 
     def notes_of(self, individual: Individual) -> dict[str, bytes]:
         """The texts of the individual's notes by reference, its exchanges with language models left out."""
-        noted = {OUTCOMES: self._outcomes, CURVES: self._curves, IDEAS: self._ideas}
-        return {ref: text for ref, notes in noted.items() if (text := self._note(notes, individual.commit))}
-
-    def _exchanges_of(self, individual: Individual) -> list[dict[str, Any]]:
-        return records.exchange_lines(self._note(self._llm, individual.commit), individual.commit)
+        return {ref: text for ref in (OUTCOMES, CURVES, IDEAS) if (text := self._note(ref, individual.commit))}
 
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
-        branches = self._refs.under(REMOTE) | self._refs.under(HEADS)
+        branches = self._store.refs_under(REMOTE) | self._store.refs_under(HEADS)
         return lineage.resolve(self.everyone, branches, name)
 
     def lineage(self, individual: Individual) -> list[Individual]:
@@ -227,6 +254,10 @@ class Archive:
         """What `write_state` wrote last."""
         state: dict[str, Any] = json.loads(json.dumps(self._state))
         return state
+
+    def unsettled(self) -> dict[str, objects.Object]:
+        """The objects, by id, that are in the archive but not in its git repository yet."""
+        return self._store.unsettled()
 
     # Writing
 
@@ -268,12 +299,14 @@ class Archive:
             raise ValueError(f"individual {id} has unknown parents {unknown}")
         text = dump_metadata(metadata(offspring))
         script = self._state["script"]
-        genome = self._objects.blob(offspring.genome.encode(), script)
-        described = self._objects.blob(text.encode("utf-8", "replace"), METADATA_FILE)
-        files = {script: genome, METADATA_FILE: described}
-        tree = self._objects.tree([objects.Entry(objects.FILE_MODE, name, blob) for name, blob in files.items()], "")
-        commit = self._objects.commit(tree, [ancestors[parent].commit for parent in parents], _message(offspring))
-        self._refs.write(ref, commit)
+        changes = Changes()
+        genome = changes.blob(offspring.genome.encode(), script)
+        described = changes.blob(text.encode("utf-8", "replace"), METADATA_FILE)
+        blobs = {script: genome, METADATA_FILE: described}
+        tree = changes.tree([objects.Entry(objects.FILE_MODE, name, blob) for name, blob in blobs.items()], "")
+        commit = changes.commit(tree, [ancestors[parent].commit for parent in parents], _message(offspring))
+        changes.refs[ref] = commit
+        self._store.write(changes)
         individual = Individual(
             id,
             parents,
@@ -287,7 +320,8 @@ class Archive:
             cost=dict(offspring.cost),
             derivation=dict(offspring.derivation),
         )
-        if self._objects.loose > PACK_AT:
+        unpacked, packs = self._store.unpacked
+        if unpacked > PACK_AT or packs > PACKS_AT:
             self.maintain()
         return individual, genome
 
@@ -300,15 +334,14 @@ class Archive:
         self._must_write()
         if self.everyone.get(individual.id) is not individual:
             raise ValueError(f"{individual!r} is not an individual of {self.path}")
+        if individual.derived and not outcome.study:
+            raise ValueError(f"{individual.name} is no individual of the search, and replicate {outcome.replicate} is")
         if outcome.individual not in (-1, individual.id):
             raise ValueError(f"an outcome of individual {outcome.individual} given for {individual.id}")
         n = self._next_number
         line = records.outcome_line(outcome, n)
         curve = records.curve_line(outcome, n)
-        # The curve first: an outcome counts as recorded once its line in OUTCOMES is there.
-        if curve is not None:
-            self._append(self._curves, individual.commit, curve)
-        self._append(self._outcomes, individual.commit, line)
+        self._append(individual, {OUTCOMES: line} if curve is None else {OUTCOMES: line, CURVES: curve})
         self._take(individual, json.loads(line))
 
     def note_exchange(self, individual: Individual, record: Mapping[str, Any]) -> None:
@@ -317,33 +350,29 @@ class Archive:
         On the offspring that came of it; where none came of it, on the parent. The record must hold no secret.
         """
         self._must_write()
-        self._append(self._llm, individual.commit, json.dumps(record, ensure_ascii=False))
+        self._append(individual, {EXCHANGES: json.dumps(record, ensure_ascii=False)})
 
     def note_idea(self, individual: Individual, record: Mapping[str, Any]) -> None:
         """Append an idea that was tried on the individual to its note: JSON values, "idea" among them."""
         self._must_write()
-        self._append(self._ideas, individual.commit, json.dumps(record, ensure_ascii=False))
+        self._append(individual, {IDEAS: json.dumps(record, ensure_ascii=False)})
 
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
         self._must_write()
         elite = {f"{ELITE}{rank}": individual.commit for rank, individual in enumerate(individuals)}
-        self._elite |= elite.keys()
-        for name, commit in elite.items():
-            self._refs.write(name, commit)
-        self._refs.delete([name for name in self._elite - elite.keys() if self._refs.get(name)])
+        self._point(dict.fromkeys(self._elite) | elite)
         self._elite = set(elite)
 
     def set_champion(self, individual: Individual) -> None:
         """Make `champion` this individual; `lineage/<id>` stays on it when another one takes over."""
         self._must_write()
-        self._refs.write(f"{LINEAGE}{individual.id}", individual.commit)
-        self._refs.write(CHAMPION, individual.commit)
+        self._point({CHAMPION: individual.commit, f"{LINEAGE}{individual.id}": individual.commit})
 
     def set_branch(self, name: str, individual: Individual) -> None:
         """Make the branch `name` this individual."""
         self._must_write()
-        self._refs.write(f"{HEADS}{name}", individual.commit)
+        self._point({f"{HEADS}{name}": individual.commit})
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Keep what a resume needs; JSON values only. Earlier states are the parents of the commit.
@@ -354,7 +383,7 @@ class Archive:
         if changed := [key for key in _FIXED if state.get(key) != self._state[key]]:
             raise ValueError(f"the state's {changed} cannot change once the archive exists")
         if state != self._state:
-            _write_state(self._objects, self._refs, state)
+            self._store.write(states.changes(state, self._store.ref(states.STATE)))
             self._state = json.loads(json.dumps(state))
 
     def maintain(self, wait: bool = False) -> None:
@@ -365,9 +394,29 @@ class Archive:
         """
         self._must_write()
         if not self._packing.running():
-            self._packing.start(self._objects.hand_over())
+            self._store.settle()
+            self._packing.start(*self._store.hand_over())
         if wait:
             self._packing.wait()
+
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """While entered, plain git sees what was written by up to a second late, and archiving costs a tenth.
+
+        Whatever a call wrote survives a kill and a power cut all the same, and readers of this class see it at
+        once. `settle_if_due` is to be called several times a second. On leaving, git has everything.
+        """
+        with self._store.gathering():
+            yield
+
+    def settle_if_due(self) -> None:
+        """Let git have what was written, unless it got something within the last second."""
+        self._store.settle_if_due()
+
+    def readable(self) -> Path:
+        """The repository, for git itself to read: it has everything that was written."""
+        self._store.settle()
+        return self.path
 
     # Inside
 
@@ -375,45 +424,24 @@ class Archive:
         if not self._write:
             raise ValueError(f"{self.path} was opened for reading only")
 
-    def _load_state(self, commit: str) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads(self._git.read(f"{commit}:state.json"))
-            version = int(state.pop("format"))
-            if version <= FORMAT:
-                _check_state(state)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"The archive {self.path} is damaged: its state cannot be read ({error}).") from error
-        if version > FORMAT:
-            raise UserError(
-                f"The archive {self.path} has format {version}; this version of evolve reads up to {FORMAT}. "
-                "Use a later version of evolve."
-            )
-        return state
-
     def _load(self) -> None:
-        named, derived = self._refs.under(loading.INDIVIDUALS), self._refs.under(loading.DERIVED_REFS)
+        named, derived = self._store.refs_under(loading.INDIVIDUALS), self._store.refs_under(loading.DERIVED_REFS)
         commits = {id: named[str(id)] for id in range(len(named))}
-        read = (self._state["script"], self._genome, self._new_fitness)
-        births = loading.load(self.path, commits, {}, *read)
+        read = self._store.read_many
+        new = (self._state["script"], self._genome, self._new_fitness)
+        births = loading.load(self.path, read, commits, {}, *new)
         self._individuals = births.individuals
         later = {DERIVED + number: derived[str(number)] for number in range(len(derived))}
-        self._derived = loading.load(self.path, later, commits, *read).individuals if later else {}
+        self._derived = loading.load(self.path, read, later, commits, *new).individuals if later else {}
         self._genomes = births.genomes
         self._parents = {individual.id: individual.parents for individual in births.individuals.values()}
-        self._outcomes = Notes(self.path, OUTCOMES, self._objects, self._refs)
-        self._curves = Notes(self.path, CURVES, self._objects, self._refs)
-        self._llm = Notes(self.path, EXCHANGES, self._objects, self._refs)
-        self._ideas = Notes(self.path, IDEAS, self._objects, self._refs)
         self._order: list[tuple[Individual, Outcome]] = []
         self._studies: list[tuple[Individual, Outcome]] = []
         self._numbers: dict[tuple[int, bool], list[int]] = {}  # by individual, and whether of a study
         self._next_number = 0
-        # A note of a birth that came after the listing of the individuals is left for the next opening.
-        noted = [(i, blob) for i in self.everyone.values() if (blob := self._outcomes.blob(i.commit))]
-        texts = plumbing.read_many(self.path, [blob for _, blob in noted])
         lines = [
             (record["n"], individual, record)
-            for (individual, _), text in zip(noted, texts, strict=True)
+            for individual, text in self._noted(OUTCOMES)
             for record in records.read_lines(text, individual.commit)
         ]
         for _, individual, record in sorted(lines, key=lambda line: line[0]):
@@ -427,33 +455,37 @@ class Archive:
         self._numbers.setdefault((individual.id, outcome.study), []).append(record["n"])
         self._next_number = record["n"] + 1
 
-    def _append(self, notes: Notes, commit: str, line: str) -> None:
-        text = self._note(notes, commit)
-        if text and not text.endswith(b"\n"):
-            text += b"\n"
-        notes.put(commit, text + line.encode("utf-8", "replace") + b"\n")
+    def _append(self, individual: Individual, lines: Mapping[str, str]) -> None:
+        """Add a line to the individual's notes, by their references: all of them or, after a failure, none."""
+        changes = Changes()
+        for ref, line in lines.items():
+            text = self._note(ref, individual.commit)
+            if text and not text.endswith(b"\n"):
+                text += b"\n"
+            blob = changes.blob(text + line.encode("utf-8", "replace") + b"\n", ref)
+            changes.notes[ref] = {individual.commit: blob}
+        self._store.write(changes)
 
-    def _note(self, notes: Notes, commit: str) -> bytes:
-        blob = notes.blob(commit)
-        return self._git.read(blob) if blob else b""
+    def _noted(self, ref: str) -> list[tuple[Individual, bytes]]:
+        """All notes of a reference, read at once, each with its individual.
+
+        That of a birth which came after the listing of the individuals is left for the next opening.
+        """
+        notes = self._store.notes(ref)
+        noted = [(one, blob) for one in self.everyone.values() if (blob := notes.get(one.commit))]
+        texts = self._store.read_many([blob for _, blob in noted])
+        return [(one, text) for (one, _), text in zip(noted, texts, strict=True)]
+
+    def _note(self, ref: str, commit: str) -> bytes:
+        blob = self._store.note(ref, commit)
+        return self._store.read(blob) if blob else b""
+
+    def _point(self, refs: Mapping[str, str | None]) -> None:
+        """Move those references that are elsewhere."""
+        self._store.write(Changes(refs={name: id for name, id in refs.items() if self._store.ref(name) != id}))
 
     def _read_genome(self, commit: str) -> str:
-        return self._git.read(f"{commit}:{self._state['script']}").decode()
-
-
-def _check_state(state: Mapping[str, Any]) -> None:
-    script = state["script"]
-    if script in ("", ".", "..", ".git", METADATA_FILE) or any(c in script for c in "/\n\0"):
-        raise ValueError(f"the state's script must be a plain file name, not {script!r}")
-    Direction(state["direction"])
-
-
-def _write_state(writer: objects.Objects, names: refs.Refs, state: Mapping[str, Any]) -> None:
-    text = json.dumps({**state, "format": FORMAT}, indent=1, ensure_ascii=False) + "\n"
-    blob = writer.blob(text.encode("utf-8", "replace"), STATE)
-    tree = writer.tree([objects.Entry(objects.FILE_MODE, "state.json", blob)], STATE)
-    head = names.get(STATE)
-    names.write(STATE, writer.commit(tree, [head] if head else [], "State of the search"))
+        return self._store.read_file(commit, self._state["script"]).decode()
 
 
 def _message(offspring: Offspring) -> str:

@@ -9,7 +9,7 @@ from evolve.archive.repository import Archive
 from evolve.individual import Individual, Outcome
 
 SECONDS = ("startup", "training", "scoring", "total")
-_FROM_OUTCOME = (
+MEASURED = (
     "replicate",
     "seed",
     "score",
@@ -19,10 +19,19 @@ _FROM_OUTCOME = (
     "parameters",
     "peak_memory_mb",
     "device",
+    "clock_mhz",
     "corpus",
     "trusted",
     "started",
 )
+
+COLUMNS = (*MEASURED, *(f"seconds_{key}" for key in SECONDS))
+
+
+def measured(outcome: Outcome) -> dict[str, Any]:
+    """What was measured, by the names in COLUMNS; None for what was not."""
+    values = {key: getattr(outcome, key) for key in MEASURED}
+    return values | {f"seconds_{key}": outcome.seconds.get(key) for key in SECONDS}
 
 
 def evaluations(archive: Archive) -> list[dict[str, Any]]:
@@ -58,7 +67,6 @@ def _row(individual: Individual, outcome: Outcome | None, evaluation: int | None
         "cost": json.dumps(individual.cost),
         "status": outcome.status.value if outcome else None,
     }
-    row |= {key: getattr(outcome, key) if outcome else None for key in _FROM_OUTCOME}
-    row |= {f"seconds_{key}": outcome.seconds.get(key) if outcome else None for key in SECONDS}
+    row |= measured(outcome) if outcome else dict.fromkeys(COLUMNS)
     row["constants"] = json.dumps(outcome.constants) if outcome else None
     return row

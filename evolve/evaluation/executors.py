@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from types import TracebackType
 from typing import Literal
 
 from evolve.errors import UserError
-from evolve.evaluation.gpu import list_gpus
+from evolve.evaluation.gpu import gpu_names, list_gpus
+from evolve.machine import processor
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,12 @@ def gpu_slots(workers: int | None, cores_per_worker: int) -> list[Slot]:
 def slots_on(device: str, workers: int | None, cores_per_worker: int) -> list[Slot]:
     """The slots of this machine for trials on a device, "cpu" or "cuda". Raises UserError where it has none."""
     return (gpu_slots if device == "cuda" else local_slots)(workers, cores_per_worker)
+
+
+def hardware(slots: Sequence[Slot]) -> str:
+    """What the slots train on: the GPUs' names, or the CPU's."""
+    gpus = [slot.gpu for slot in slots if slot.gpu is not None]
+    return (gpu_names(gpus) or "GPUs without names") if gpus else processor()
 
 
 class LocalExecutor(ThreadPoolExecutor):

@@ -16,11 +16,13 @@ from evolve.randomness import generator
 Array = NDArray[np.float64]
 Curve = Sequence[tuple[float, float]]  # (progress 0..1, training loss)
 
-CHECKPOINTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+CHECKPOINTS = tuple(step / 20 for step in range(2, 20))  # 0.1 to 0.95
 SCHEDULE_FROM = 0.7  # an edited schedule bends the curve: before this, it says nothing about the end
 WINDOW = 0.08  # share of the box whose points are averaged into the loss at a checkpoint
 LEAST_CURVES = 25  # finished ones, before anything is stopped
 LEAST_FITTED = 40  # curves near the cut that the margin rests on; all, where there are fewer
+LEAST_ENTRANTS, MOST_ENTRANTS = 20, 100  # the latest, whose leads over the cut the margin counts on; none below
+TAIL = 0.2  # of what entrants fall behind, from which the rarest is extrapolated
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class FinishedCurve:
     """A run that trained to the end of its box: what racing is calibrated on.
 
     `entered`: its score put it into the population. `let_through_at`: the progress at which it would
-    have been stopped, had it not been one of those let through; None where it was never behind.
+    have been stopped, had it not been one of those let through; None where it was never behind. `lead`: by how much
+    the score was better than the cut when it arrived, above zero for those that entered; infinite while there was room.
     """
 
     curve: Curve
@@ -36,6 +39,7 @@ class FinishedCurve:
     entered: bool
     touches_schedule: bool = False
     let_through_at: float | None = None
+    lead: float = math.inf
 
     @cached_property
     def losses(self) -> dict[float, float]:
@@ -72,15 +76,16 @@ class _Line:
 class RacingRule:
     """Stops runs that are clearly losing; calibrated on finished curves, and never promotes.
 
-    At each checkpoint the loss of finished runs is regressed on their final score. A run that would enter
-    the population ends at the population's cut or better, so its loss at the checkpoint is at most the
-    line's value at the cut plus its own deviation from the line. It is stopped where it lies further above
-    than the margin: the quantile of the *largest* standardised deviation over all checkpoints (so that
-    looking several times costs nothing), as split conformal prediction takes it, the ceil((1 - bound)(n + 1))-th
-    of n. So P(stopped | would have entered) <= bound as far as runs at the cut deviate as finished ones
-    near it did. While n is too small for that quantile to exist, a Student tail with a Bonferroni
-    correction stands in, never less than the largest deviation seen. Regressing the loss on the score, not
-    the score on the loss, keeps a good run that started slowly from being judged by the average run.
+    At each checkpoint the loss of finished runs is regressed on their final score. A run that would enter the
+    population ends `lead` better than the cut, so its loss at the checkpoint is the line's value there plus its own
+    deviation from the line. It is stopped where it lies further above the line's value at the cut than the margin:
+    the quantile, at one minus the bound, of the *largest* standardised distance over all checkpoints (so that
+    looking often costs nothing) that would-be entrants have. Their leads are those of the latest entrants, their
+    deviations those of the finished runs nearest the cut, in all pairs. Beyond the 0.8 quantile of the distances
+    an exponential tail stands in (peaks over a threshold, Pickands 1975), in its predictive form, which is wider
+    the fewer it rests on: so few curves say little of what happens once in a hundred times. So
+    P(stopped | would have entered) <= bound as far as entrants to come are like those of late. Regressing the loss on
+    the score, not the score on the loss, keeps a good run that started slowly from being judged by the average run.
 
     `let_through` of the individuals that would be stopped, chosen by their id, go on: without them the rule
     would never learn of its own mistakes.
@@ -148,7 +153,8 @@ class RacingRule:
         count = max(LEAST_FITTED, 2 * len(self._finished) // 3)
         near = sorted(self._finished, key=lambda one: abs(one.score - cut))[:count]
         scores = self._sign * np.array([one.score for one in near])
-        largest = np.full(len(near), -np.inf)
+        leads = self._leads()
+        largest = np.full((len(near), len(leads)), -np.inf)
         lines: dict[float, _Line] = {}
         for checkpoint in self.checkpoints:
             comparable = [checkpoint >= SCHEDULE_FROM or not one.touches_schedule for one in near]
@@ -158,18 +164,25 @@ class RacingRule:
                 continue
             line, deviations = _fit(scores[usable], losses[usable])
             lines[checkpoint] = line
-            largest[usable] = np.maximum(largest[usable], deviations)
-        largest = largest[np.isfinite(largest)]
-        margin = self._margin(largest, max(len(lines), 1)) if len(largest) else math.inf
+            behind = deviations[:, None] - line.slope * leads[None, :] / line.spread
+            largest[usable] = np.maximum(largest[usable], behind)
+        largest = largest[np.isfinite(largest[:, 0])]
+        margin = self._margin(largest) if len(largest) else math.inf
         self._calibrated = (cut, lines, margin)
         return lines, margin
 
-    def _margin(self, largest: Array, checkpoints: int) -> float:
-        rank = math.ceil((1 - self.bound) * (len(largest) + 1))
-        if rank <= len(largest):
-            return max(float(np.sort(largest)[rank - 1]), 1.0)
-        tail = _student4_quantile(1 - self.bound / checkpoints) * math.sqrt(1 + 1 / len(largest))
-        return max(float(largest.max()), tail)
+    def _leads(self) -> Array:
+        """By how much the latest entrants were better than the cut; nothing, the hardest case, while there are few."""
+        leads = [one.lead for one in self._finished if one.entered and math.isfinite(one.lead)][-MOST_ENTRANTS:]
+        return np.array(leads if len(leads) >= LEAST_ENTRANTS else [0.0])
+
+    def _margin(self, largest: Array) -> float:
+        """From the largest distances of would-be entrants, shape (runs, leads)."""
+        start = float(np.quantile(largest, 1 - TAIL))
+        excess = float((largest[largest > start] - start).mean())
+        count = TAIL * len(largest)  # of runs in the tail: the leads add nothing to what is known of deviations
+        beyond = excess * count * ((TAIL / self.bound) ** (1 / count) - 1)
+        return max(start + float(beyond), 1.0)
 
 
 def loss_at(curve: Curve, progress: float) -> float:
@@ -208,9 +221,3 @@ def _fit(scores: Array, losses: Array) -> tuple[_Line, Array]:
     slope = max(float(coefficients[1]), 0.0)  # a better score goes with a lower loss, or tells nothing
     line = _Line(float(coefficients[0]) - slope * float(scores.mean()), slope, spread)
     return line, residuals / np.maximum(1 - leverage, 0.1) / spread
-
-
-def _student4_quantile(probability: float) -> float:
-    """Quantile above the median of Student's distribution with four degrees of freedom (Shaw 2006)."""
-    root = math.sqrt(4 * probability * (1 - probability))
-    return 2 * math.sqrt(math.cos(math.acos(root) / 3) / root - 1)

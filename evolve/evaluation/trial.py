@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evolve.errors import UserError
@@ -101,6 +101,10 @@ class Trial:
             return False
         return score >= self.bar if self.higher_is_better else score <= self.bar
 
+    def always_rescored(self) -> Trial:
+        """The same trial, whose model is scored again however it scores."""
+        return replace(self, bar=-math.inf if self.higher_is_better else math.inf)
+
 
 def cancel(folder: str | os.PathLike[str], why: str) -> bool:
     """Call off the trial that runs in `folder`; False where none does.
@@ -108,10 +112,10 @@ def cancel(folder: str | os.PathLike[str], why: str) -> bool:
     `why` beginning with the word `raced` gives an outcome with that reason; anything else gives none
     (`run_trial` raises Cancelled).
     """
-    place = Path(folder)
-    if not place.is_dir():
+    draft = Path(folder) / f"{CANCEL_FILE}.draft"
+    try:
+        draft.write_text(why, encoding="utf-8")
+        draft.replace(draft.with_name(CANCEL_FILE))
+    except FileNotFoundError:  # the trial has ended, perhaps while this was written
         return False
-    draft = place / f"{CANCEL_FILE}.draft"
-    draft.write_text(why, encoding="utf-8")
-    draft.replace(place / CANCEL_FILE)
     return True

@@ -18,7 +18,7 @@ from evolve.individual import Outcome, Status
 
 # What may have come of the disturbance itself; a crash or a breach of contract has not.
 DOUBTFUL = (Status.OK, Status.RACED, Status.TIMED_OUT, Status.OUT_OF_MEMORY)
-SETTLE = 15.0  # seconds for the memory of the trial before to be given back, before anybody is blamed for it
+SETTLE = 15.0  # seconds for a trial's memory to be given back, before anybody else is blamed for it
 PATIENCE = 1800.0  # seconds to wait for a GPU that somebody else uses
 LOOK = 5.0  # seconds between looks
 SLOWED_SHARE = 0.05  # of the samples of a box: with more, the run was throttled
@@ -32,7 +32,15 @@ def run_undisturbed(trial: Trial) -> Outcome:
     wait_until_free(name, trial)
     with gpu.Sampler(name) as sampler:
         outcome = run_trial(trial)
-    return judged(outcome, sampler.samples, gpu.users(name))
+    return judged(outcome, sampler.samples, _others(name))
+
+
+def _others(name: str) -> str:
+    """Who uses the GPU after a trial: its own memory is given back a little after its processes are gone."""
+    started = time.monotonic()
+    while (who := gpu.users(name)) and time.monotonic() - started < SETTLE:
+        time.sleep(0.5)
+    return who
 
 
 def wait_until_free(name: str, trial: Trial, patience: float = PATIENCE) -> None:

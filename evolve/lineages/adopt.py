@@ -19,6 +19,7 @@ from evolve.estimates import Estimates
 from evolve.individual import Individual, Offspring, Outcome, Status
 from evolve.lineages.foreign import Commit, Foreign, open_foreign
 from evolve.lineages.results_log import COLUMNS, Log, Row, read_log
+from evolve.run import UNKNOWN_CORPUS
 from evolve.rundir import RunDirectory
 from evolve.selection import noise_aware_survivors
 from evolve.variation.source import normalise
@@ -110,7 +111,8 @@ def make_plan(foreign: Foreign, tip: str, script: str, rows: Sequence[Row]) -> P
     hashes = _resolved(foreign, rows, place)
     first = _seed(known, rows, hashes, place)
     history = _History(foreign, script)
-    history.follow(known[first:], {id: row for row, id in zip(rows, hashes, strict=True) if id in place})
+    described = {id: row for row, id in reversed(list(zip(rows, hashes, strict=True))) if id is not None}
+    history.follow(known[first:], described)
     return history.assign(rows, hashes)
 
 
@@ -136,7 +138,7 @@ def _seed(
     known: Sequence[tuple[Commit, str]], rows: Sequence[Row], hashes: Sequence[str | None], place: Mapping[str, int]
 ) -> int:
     """Where the search begins: at the log's first row where that is on the line, else just before the first that is."""
-    logged = [place[id] for id in hashes if id in place]
+    logged = [place[id] for id in hashes if id is not None and id in place]
     if not logged:
         return 0
     begins = min(logged)
@@ -260,7 +262,7 @@ def _state(used: Arena, ours: Arena | None, origin: Mapping[str, str]) -> dict[s
         "script": used.script,
         "metric": used.metric,
         "direction": used.direction.value,
-        "corpus": "",  # the log does not say on what data
+        "corpus": UNKNOWN_CORPUS,
         "time_box": used.time_box,
         "seed": 0,
         "strategy": "evolve",
@@ -275,7 +277,7 @@ def _fill(archive: Archive, plan: Plan) -> None:
     ids: dict[int, int] = {}
     for place, entry in _in_order(plan.entries):
         parents = () if entry.parent is None else (ids[entry.parent],)
-        generation = 0 if entry.parent is None else archive.individuals[parents[0]].generation + 1
+        generation = max((archive.individuals[id].generation + 1 for id in parents), default=0)
         about = [f"Commit {entry.commit.id}: {entry.commit.subject}"]
         about += [f"Logged as {row.status}: {row.description}" for row in entry.rows]
         offspring = Offspring(

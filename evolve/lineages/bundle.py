@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evolve import arena as arenas
 from evolve.archive import plumbing
-from evolve.archive.loading import DERIVED_REFS, INDIVIDUALS, list_refs
-from evolve.archive.notes import Notes
-from evolve.archive.objects import FILE_MODE, Entry, Objects
-from evolve.archive.refs import Refs
+from evolve.archive.loading import DERIVED_REFS, INDIVIDUALS
+from evolve.archive.objects import FILE_MODE, Changes, Entry
+from evolve.archive.packs import write_pack
 from evolve.archive.repository import CHAMPION, Archive
+from evolve.archive.store import Store
 from evolve.errors import UserError
 from evolve.individual import Individual
 from evolve.lineages.replay import replayed
@@ -90,18 +91,17 @@ def extract(
     alternates = path / "objects" / "info" / "alternates"
     alternates.parent.mkdir(exist_ok=True)
     alternates.write_text(f"{(archive.path / 'objects').resolve()}\n", encoding="utf-8")
-    objects, refs = Objects(path), Refs(path, list_refs(path))
-    texts: dict[str, dict[str, bytes]] = {}
+    changes = Changes(objects=archive.unsettled(), refs={CHAMPION: champion.commit})
+    numbers: Counter[str] = Counter()
     for one in kin:
         prefix = DERIVED_REFS if one.derived else INDIVIDUALS
-        refs.write(f"{prefix}{len(refs.under(prefix))}", one.commit)
+        changes.refs[f"{prefix}{numbers[prefix]}"] = one.commit
+        numbers[prefix] += 1
         for ref, text in archive.notes_of(one).items():
-            texts.setdefault(ref, {})[one.commit] = text
-    for ref, noted in texts.items():
-        notes = Notes(path, ref, objects, refs)
-        for commit, text in noted.items():
-            notes.put(commit, text)
-    refs.write(CHAMPION, champion.commit)
+            changes.notes.setdefault(ref, {})[one.commit] = changes.blob(text, ref)
+    store = Store(path, write=True)
+    store.write(changes)
+    store.close()
 
 
 def _portable(state: Mapping[str, Any], arena: str | None) -> dict[str, Any]:
@@ -131,13 +131,14 @@ def _folder(archive: Archive, individual: Individual, state: Mapping[str, Any], 
 def _patches(line: Sequence[Individual], script: str, repository: Path, folder: Path) -> None:
     """One patch a step, as `git format-patch` writes them; a merge is the patch against its first parent."""
     plumbing.run(repository, "init", "--quiet", "--bare", "--template=", "--object-format=sha1")
-    objects = Objects(repository)
+    changes = Changes()
     commits: list[str] = []
     for one in line:
-        blob = objects.blob(one.genome.encode(), script)
-        tree = objects.tree([Entry(FILE_MODE, script, blob)], "")
+        blob = changes.blob(one.genome.encode(), script)
+        tree = changes.tree([Entry(FILE_MODE, script, blob)], "")
         origin = f"{one.name} of the archive, operator {one.operator}, commit {one.commit}"
-        commits.append(objects.commit(tree, commits[-1:], f"{' '.join(one.idea.split())}\n\n{origin}"))
+        commits.append(changes.commit(tree, commits[-1:], f"{' '.join(one.idea.split())}\n\n{origin}"))
+    write_pack(repository, changes.objects)
     folder.mkdir()
     if len(commits) > 1:
         span = f"{commits[0]}..{commits[-1]}"
@@ -164,8 +165,8 @@ def _readme(archive: Archive, individual: Individual, line: Sequence[Individual]
             *table,
             "```",
             "",
-            f"`base/{script}` is where the lineage begins, `patches/` has its steps in order. Beside evolve's own",
-            "modules the scripts need nothing; scores compare only on the same corpus and the same machine.",
+            f"`base/{script}` is where the lineage begins, `patches/` has its steps in order, `arena.toml` says how",
+            "it is run. It runs where evolve is installed. Scores compare only on the same corpus and machine.",
             "",
             "To run the script once, in one box: " + f"`python {script}`. To replay all steps:",
             "",

@@ -107,8 +107,7 @@ def pruned(archive: Archive, ref: str, replicates: int = REPLICATES) -> Pruning:
         return one
 
     def done(pairs: Sequence[Pair]) -> bool:
-        known = {(id, run.replicate) for id in {id for id, _ in pairs} for run in archive.everyone[id].studies}
-        return known >= set(pairs)
+        return all(replicate in archive.everyone[id].studied for id, replicate in pairs)
 
     return _Elimination(archive, individual, replicates, found, done).result()
 

@@ -43,6 +43,7 @@ class Replay:
     claimed: float | None  # total gain
     total: Effect  # replayed gain of the last over the first
     noise: float  # standard deviation of one run beside others on its seed; NaN where unknown
+    other_tokens: bool  # claims and replays were scored on different validation tokens
     replicates: int  # replays of each that there are, at least
     missing: int  # evaluations that were asked for and are not done
 
@@ -82,6 +83,7 @@ def replayed(archive: Archive, ref: str, replicates: int = 0) -> Replay:
         claimed_gain(line[0], individual),
         total,
         paired.noise.sd,
+        any(run.trusted for one in line for run in one.outcomes),
         min(runs),
         sum(max(0, replicates - count) for count in runs),
     )

@@ -46,7 +46,7 @@ def read_log(path: Path) -> Log:
     Raises UserError where the file cannot be read, or has no row that can.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The log {path} cannot be read: {error}.") from error
     return parse_log(text, str(path))
@@ -58,7 +58,7 @@ def parse_log(text: str, name: str) -> Log:
     unreadable: list[str] = []
     columns: list[str] | None = None
     metric = COLUMNS[1]
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         if not line.strip():
             continue
         cells = [cell.strip() for cell in line.split("\t")]
@@ -104,7 +104,7 @@ def _row(number: int, cells: list[str], columns: list[str], metric: str) -> Row:
         number,
         cell["commit"].lower(),
         None if crashed else score,
-        memory if math.isfinite(memory) and memory > 0 else None,
+        round(memory, 1) if math.isfinite(memory) and memory > 0 else None,
         status or ("crash" if crashed else ""),
         cell.get("description", ""),
     )

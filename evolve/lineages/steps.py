@@ -54,8 +54,8 @@ def blocks(individuals: Sequence[Individual], first: int, count: int) -> list[Pa
 
 
 def outcomes_of(individual: Individual, first: int, most: int = MOST) -> list[Outcome]:
-    """The individual's outcomes of the operation whose `most` replicates begin at `first`."""
-    return [one for one in individual.studies if first <= one.replicate < first + most]
+    """The individual's outcomes that count, of the operation whose `most` replicates begin at `first`."""
+    return [one for one in individual.studies if one.counts and first <= one.replicate < first + most]
 
 
 def scores_of(individuals: Sequence[Individual], first: int, most: int = MOST) -> Mapping[int, Mapping[int, float]]:

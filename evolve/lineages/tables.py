@@ -29,11 +29,20 @@ def replay_lines(result: Replay) -> list[str]:
     if result.claimed is None:
         lines.append(f"Total gain replayed {total}; the search has no scores to compare it with.")
     else:
-        kept = f", {100 * result.total.value / result.claimed:.0f} % of it" if result.claimed > 0 else ""
-        lines.append(f"Total gain claimed {result.claimed:+.4f}, replayed {total}{kept}.")
+        lines.append(f"Total gain claimed {result.claimed:+.4f}, replayed {total}{_kept(result)}.")
+        if result.other_tokens:
+            lines.append("Claims are scores on the search's validation tokens, replays on others: compare gains.")
     verdicts = [step.gain.verdict for step in result.steps if step.gain is not None]
     lines.append(tally(verdicts, "step"))
     return lines
+
+
+def _kept(result: Replay) -> str:
+    """How much of a claimed gain is there again."""
+    if result.claimed is None or result.claimed <= 0:
+        return ""
+    share = result.total.value / result.claimed
+    return ": all of it" if share >= 1 else f": {100 * share:.0f} % of it" if share > 0 else ": nothing of it"
 
 
 def _step(step: ReplayedStep) -> str:
@@ -129,9 +138,10 @@ def _ablated(step: AblatedStep) -> str:
 def pruning_lines(result: Pruning) -> list[str]:
     """What became of each step, the pruned genome, and its diff against the first of the lineage."""
     lines = [
-        f"Steps of {result.name}, dropped one after the other while what is left stays within noise of it",
+        f"Steps of {result.name}, dropped one after the other, those that contribute least first, while what is left "
+        f"stays within noise of it. Gain: of what is left without the step over {result.name}",
         "",
-        f"  {'':>6}  {'without':>8}  {'95 % interval':<18}  {'':<23}  idea",
+        f"  {'':>6}  {'gain':>8}  {'95 % interval':<18}  {'':<23}  idea",
         *(_pruned(step) for step in result.steps),
         "",
     ]
@@ -140,10 +150,11 @@ def pruning_lines(result: Pruning) -> list[str]:
     if result.pruned is None or result.gain is None:
         return [*lines, f"No step can go: {result.name} is its own smallest genome."]
     dropped = sum(step.fate == "dropped" for step in result.steps)
+    size = f"{result.size[1]} changed lines instead of {result.size[0]}" if result.size[1] else "nothing is left"
     return [
         *lines,
         f"{result.pruned} is {result.name} without {dropped} of {len(result.steps)} steps, the branch {result.branch}: "
-        f"{result.size[1]} changed lines instead of {result.size[0]}.",
+        f"{size}.",
         f"On {result.gain.runs} seeds that it was not chosen by, it gains {effect(result.gain)} over {result.name}: "
         f"{result.gain.verdict}. (A loss smaller than that interval is not seen; --replicates narrows it.)",
         "",
@@ -189,8 +200,8 @@ def _comes_along(result: Transfer) -> str:
         return "How much of the gain comes along is not known: runs with a score are missing."
     if math.isnan(result.share.low):
         return (
-            "How much of the gain comes along cannot be told: the gain where it was found may itself be nothing "
-            f"({effect(result.original)}). More --replicates narrow it."
+            "How much of the gain comes along cannot be told, as where it was found it may be nothing: "
+            f"{effect(result.original)}. More --replicates narrow it."
         )
     low, high = 100 * result.share.low, 100 * result.share.high
     return f"Of the gain, {100 * result.share.value:.0f} % comes along (95 % interval {low:.0f} to {high:.0f} %)."

@@ -185,7 +185,7 @@ class Agent:
         minutes = f"{self._seconds / 60:.1f}".removesuffix(".0")
         top = self._prompts.render("agent", {"script": script, "individual": f"#{parent.id}", "minutes": minutes})
         parts = [top, *(message["content"] for message in mutation_messages(self._prompts, context, bound))]
-        return _Job(archive.path, script, parent, parent.genome, "\n".join(parts))
+        return _Job(archive.readable(), script, parent, parent.genome, "\n".join(parts))
 
     def _read_program(self) -> str:
         if self._program is not None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evolve.bandit import Arm
 from evolve.evaluation.trial import Cancelled
 from evolve.individual import Individual, Offspring
-from evolve.llm.bandit import Arm
 from evolve.llm.budget import Budget, Reservation
 from evolve.llm.client import Client, Completion
 from evolve.llm.faults import ModelError

@@ -145,9 +145,9 @@ def _heard(archive: Archive, parent: Individual) -> list[Step]:
     told = []
     for one in archive.lineage(parent):
         for idea in archive.ideas(one):
-            score = idea.get("score")
-            known = score is not None and one.fitness.measured
-            gain = (one.fitness.mean - score) * -one.fitness.weights[0] if known else None
+            score, gain = idea.get("score"), None
+            if score is not None and one.fitness.measured:
+                gain = (one.fitness.mean - score) * -one.fitness.weights[0]
             told.append(Step(str(idea["idea"]), gain, None, str(idea.get("status", ""))))
     return told[-TRIED:]
 

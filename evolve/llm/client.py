@@ -22,6 +22,7 @@ TIMEOUT = 180.0  # seconds
 RETRIES = 2  # by the SDK: dropped connections, 5xx, 408, 409, short 429
 PATIENCE = 2.0  # seconds: where Retry-After is longer, the arm rests instead of a thread that sleeps
 SECRET_LENGTH = 8  # characters: what is shorter is no key but a word, such as the 'x' for an endpoint of one's own
+LARGEST_ANSWER = 32_000_000  # bytes; a stream of chunks takes some 300 a token
 PROBE_TOKENS = 16  # fewer are refused by some endpoints
 
 
@@ -186,6 +187,10 @@ class Client:
     def _timed_out(self) -> ModelError:
         return ModelError(Fault.TIMEOUT, f"The {self._where} did not answer within its time limit.")
 
+    def _flood(self) -> ModelError:
+        size = f"{LARGEST_ANSWER / 1e6:g} MB"
+        return ModelError(Fault.INVALID_REPLY, f"The {self._where} sent an answer of more than {size}.")
+
     def _check_deadline(self, _: httpx2.Request) -> None:
         if time.monotonic() > self._call.deadline:  # before a retry; ModelError passes through the SDK unretried
             raise self._timed_out()
@@ -197,15 +202,19 @@ class Client:
         if wait is not None and wait > PATIENCE:
             response.headers["x-should-retry"] = "false"  # the SDK would sleep for up to two minutes, twice
         stream = response.stream
-        check = self._check_deadline
+        check, flood = self._check_deadline, self._flood
 
         class Watched(httpx2.SyncByteStream):
-            """The HTTP timeout is one between bytes: an endpoint that trickles would be waited for without end."""
+            """The HTTP timeout is one between bytes, and without an end to them: a trickle or a flood would go on."""
 
             def __iter__(self) -> Iterator[bytes]:
                 assert isinstance(stream, httpx2.SyncByteStream)
+                size = 0
                 for chunk in stream:
                     check(response.request)
+                    size += len(chunk)
+                    if size > LARGEST_ANSWER:
+                        raise flood()
                     yield chunk
 
             def close(self) -> None:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection
 
-from evolve.llm.bandit import Bandit
+from evolve.bandit import Bandit
 from evolve.llm.ensemble import FATAL
 from evolve.llm.faults import LONGEST_REST, ModelError
 

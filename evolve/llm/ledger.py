@@ -8,15 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evolve.archive.repository import Archive
+from evolve.bandit import CATALOGUE, CROSSOVER, NUMERIC, Arm, Bandit, Row
+from evolve.breeding import gain_of
 from evolve.individual import Individual, Outcome
 from evolve.llm.author import total_cost
-from evolve.llm.bandit import Arm, Bandit, Row
 from evolve.llm.budget import Spent
 from evolve.llm.prompting import INTENTS
 from evolve.llm.rejection import Kind
 
-CATALOGUE = Arm(None, "catalogue")
-CROSSOVER = Arm(None, "crossover")
 SAVED = (Kind.REPEATED, Kind.NO_OP, Kind.DOES_NOT_RUN)  # rejections that would have cost a box
 
 Exchange = Mapping[str, Any]
@@ -54,15 +53,7 @@ def arm_of(individual: Individual) -> Arm | None:
     if individual.operator in INTENTS and individual.model:
         return Arm(individual.model, "mutation", individual.operator)
     arm = Arm(individual.model, individual.operator)
-    return arm if arm in (CATALOGUE, CROSSOVER) or individual.operator == "crossover" else None
-
-
-def gain_of(archive: Archive, individual: Individual) -> float | None:
-    """Over the fitter parent; None for a failure."""
-    origin = archive.individuals[individual.parents[0]]
-    if not individual.fitness.measured or not origin.fitness.measured:
-        return None
-    return individual.fitness.gain_over(origin.fitness)
+    return arm if arm in (CATALOGUE, CROSSOVER, NUMERIC) or individual.operator == "crossover" else None
 
 
 def spent(exchanges: Iterable[Exchange]) -> Spent:

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from evolve.archive.repository import Archive
 from evolve.arena import Arena
-from evolve.breeding import CROSSOVER_AFTER, PAIRS, Exhausted, Operators
+from evolve.bandit import CATALOGUE, CROSSOVER, NUMERIC, Arm, Bandit
+from evolve.breeding import AFTER, PAIRS, Exhausted, Operators, gain_of
 from evolve.individual import Individual, Offspring, Outcome
 from evolve.llm import ledger
 from evolve.llm.author import Author, Draft, Job, abandoned, exchange_figures, set_aside
-from evolve.llm.bandit import Arm, Bandit
 from evolve.llm.briefing import brief
 from evolve.llm.budget import Budget
 from evolve.llm.context import mutation_messages
 from evolve.llm.crossing import Crossing
 from evolve.llm.ensemble import Ensemble
 from evolve.llm.health import Health
-from evolve.llm.ledger import CATALOGUE, CROSSOVER, Scale
+from evolve.llm.ledger import Scale
 from evolve.llm.memory import Memory
 from evolve.llm.pool import Pool
 from evolve.llm.prompting import INTENTS, MAX_TOKENS, Prompts, PromptTooLong
@@ -93,7 +93,7 @@ class Writer:
         arms = [Arm(model, "mutation", intent) for model in ensemble.models for intent in INTENTS]
         arms += [Arm(model, "crossover") for model in ensemble.models]
         self._bandit = Bandit(
-            arms + ([CATALOGUE, CROSSOVER] if operators else []),
+            arms + (operators.arms if operators else []),
             {model.name: model.weight for model in ensemble.models.values()},
             ledger.past(archive, exchanges, self._scale),
         )
@@ -140,9 +140,11 @@ class Writer:
             self._taken = None
 
     def told(self, individual: Individual, outcome: Outcome) -> None:
+        if self._operators is not None:
+            self._operators.told(individual, outcome)
         arm = ledger.arm_of(individual)
         if arm is not None and len(individual.outcomes) == 1:
-            gain = ledger.gain_of(self._archive, individual)
+            gain = gain_of(self._archive, individual)
             self._bandit.record(arm, gain, self._scale.cost(individual.cost, boxed=True))
 
     def close(self) -> None:
@@ -192,7 +194,7 @@ class Writer:
                     continue
                 self._taken = entry
                 return entry.offspring
-            if (offspring := self._operate(evolution, entry == CROSSOVER)) is not None:
+            if (offspring := self._operate(evolution, entry.operator)) is not None:
                 return offspring
         return None
 
@@ -209,10 +211,10 @@ class Writer:
         """An offspring beyond what the bandit chose, for a worker that would wait."""
         return self._operate(evolution, None) if self._operators else None
 
-    def _operate(self, evolution: Evolution, cross: bool | None) -> Offspring | None:
+    def _operate(self, evolution: Evolution, operator: str | None) -> Offspring | None:
         assert self._operators is not None
         try:
-            return self._operators.take(evolution, cross)
+            return self._operators.take(evolution, operator)
         except Exhausted:
             if not self._pool.in_flight and not self._queue and not self._models_awake():
                 raise
@@ -245,7 +247,7 @@ class Writer:
         )
         possible = []
         for arm in self._bandit.arms:
-            if arm.operator == "crossover" and evolution.evaluated < CROSSOVER_AFTER:
+            if arm.operator in (CROSSOVER.operator, NUMERIC.operator) and evolution.evaluated < AFTER:
                 continue
             if arm.intent == "fix" and not failed:
                 continue

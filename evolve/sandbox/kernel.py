@@ -7,7 +7,6 @@ import os
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
-PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
@@ -52,11 +51,9 @@ def _checked(result: int, what: str) -> int:
     return result
 
 
-def prctl(option: int, value: int | ctypes.Array[ctypes.c_char] = 0, pointer: ctypes.c_void_p | None = None) -> None:
-    """prctl(2); `pointer` is its third argument where that is one."""
-    third = ctypes.c_void_p(0) if pointer is None else pointer
-    number = ctypes.c_ulong(value) if isinstance(value, int) else value
-    _checked(_libc.prctl(option, number, third, ctypes.c_ulong(0), ctypes.c_ulong(0)), f"prctl({option})")
+def prctl(option: int, value: int) -> None:
+    numbers = [ctypes.c_ulong(number) for number in (value, 0, 0, 0)]
+    _checked(_libc.prctl(option, *numbers), f"prctl({option})")
 
 
 def syscall(number: int, what: str, *arguments: object) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from evolve.arena import Direction
 
@@ -18,6 +21,7 @@ KEEP = 0.7  # chance that a constant stays the parent's
 STARTUP = 10  # measured rows before the sampler does anything but draw at random
 
 LATEST, BEST = 300, 100  # rows the estimator sees: bounds its cost, which grows with them
+ONCE = datetime(2000, 1, 1)  # the estimator asks no trial when it was, but wants to be told
 
 Constants = Mapping[str, Any]
 
@@ -50,7 +54,7 @@ class Choices:
 Space = Mapping[str, Range | Choices]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a row is its own key: see `_trial`
 class Row:
     """One evaluation in the archive. `score` is None where it failed or was `raced` (stopped, losing)."""
 
@@ -77,10 +81,11 @@ def propose(
     """
     if not space:
         raise ValueError("there is no constant to propose a value for: none has a range or choices")
-    distributions = {name: _distribution(dimension) for name, dimension in space.items()}
-    sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=rng.getrandbits(31))
+    dimensions = tuple(space.items())
+    distributions = _distributions(dimensions)
+    sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=False, seed=rng.getrandbits(31))
     study = _quiet_study(sampler, direction)
-    study.add_trials([_trial(row, distributions, direction) for row in _seen(history, direction)])
+    study.add_trials([_trial(row, dimensions, direction) for row in _seen(history, direction)])
     sampled = study.ask(distributions).params
     if around is None:
         return dict(sampled)
@@ -109,6 +114,11 @@ def _quiet_study(sampler: optuna.samplers.BaseSampler, direction: Direction) -> 
         optuna.logging.set_verbosity(verbosity)
 
 
+@lru_cache(maxsize=64)
+def _distributions(dimensions: tuple[tuple[str, Range | Choices], ...]) -> dict[str, BaseDistribution]:
+    return {name: _distribution(dimension) for name, dimension in dimensions}
+
+
 def _distribution(dimension: Range | Choices) -> BaseDistribution:
     if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.values)
@@ -117,18 +127,37 @@ def _distribution(dimension: Range | Choices) -> BaseDistribution:
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
 
 
-def _trial(row: Row, distributions: Mapping[str, BaseDistribution], direction: Direction) -> FrozenTrial:
+class _Told(FrozenTrial):
+    """A trial that is never changed once it is told, so that a study may share it with the next one."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Told:
+        return copy.copy(self)
+
+
+@lru_cache(maxsize=8 * (LATEST + BEST))
+def _trial(row: Row, dimensions: tuple[tuple[str, Range | Choices], ...], direction: Direction) -> FrozenTrial:
+    """A row as the sampler sees it; kept, because building it takes longer than learning from it."""
+    distributions = _distributions(dimensions)
     params = {
         name: row.constants[name]
         for name, distribution in distributions.items()
         if name in row.constants and _holds(distribution, row.constants[name])
     }
     known = {name: distributions[name] for name in params}
-    if row.raced:
-        return create_trial(state=TrialState.PRUNED, params=params, distributions=known)
     worst = math.inf if direction is Direction.MIN else -math.inf
-    value = worst if row.score is None else row.score
-    return create_trial(value=value, params=params, distributions=known)
+    return _Told(
+        number=-1,  # the study gives it one
+        trial_id=-1,
+        state=TrialState.PRUNED if row.raced else TrialState.COMPLETE,
+        value=None if row.raced else worst if row.score is None else row.score,
+        params=params,
+        distributions=known,
+        datetime_start=ONCE,
+        datetime_complete=ONCE,
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
 
 
 def _holds(distribution: BaseDistribution, value: Any) -> bool:

@@ -74,15 +74,15 @@ def crossover(
     *,
     parents: Parents,
     genome_of: Callable[[int], str],
-    repository: Path,
+    repository: Callable[[], Path],
     script: str,
     resolve: Resolve | None = None,
 ) -> Offspring:
     """Merge what two individuals did to their best common ancestor; conflicts take the fitter one's text.
 
     Has the tree of a `git merge` of the two commits in a repository with the merge driver. A pair with
-    several best common ancestors is merged by git in `repository`, where `script` is the genome's file, and
-    is the only kind that needs the two; `resolve` (see merge.merge) is asked about conflicts of any other.
+    several best common ancestors is merged by git in what `repository` gives, where `script` is the genome's file,
+    and is the only kind that needs the two; `resolve` (see merge.merge) is asked about conflicts of any other.
     Raises Inapplicable.
     """
     bases = merge_bases(parents, fitter.id, other.id)
@@ -95,7 +95,7 @@ def crossover(
         if len(bases) == 1:
             merged = merge(genome_of(bases[0]), ours, theirs, resolve)
         else:
-            merged = Merge(git_merge(repository, fitter.commit, other.commit)[script], ())
+            merged = Merge(git_merge(repository(), fitter.commit, other.commit)[script], ())
     except (Unparsable, CannotMerge) as error:
         raise Inapplicable(Reason.UNPARSABLE, str(error)) from error
     if merged.text in (ours, theirs):

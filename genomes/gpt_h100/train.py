@@ -38,7 +38,7 @@ EMBEDDING_LR = 0.98  # range: 0.1..3.0 log
 EMBEDDING_DECAY = 0.001  # range: 0.0..0.02
 VALUE_LR = 0.98  # range: 0.1..3.0 log
 VALUE_DECAY = 0.003  # range: 0.0..0.02
-NGRAM_LR = 0.3  # range: 0.03..2.0 log
+NGRAM_LR = 0.98  # range: 0.03..2.0 log
 NGRAM_DECAY = 0.003  # range: 0.0..0.02
 HEAD_LR = 0.0055  # range: 0.001..0.03 log
 HEAD_DECAY = 0.01  # range: 0.0..0.1
@@ -85,18 +85,18 @@ def flash3():
 
 
 def attend(q, k, v, window, kernel):
-    """Causal attention, (B, T, H, D) each: a token sees itself and `window` tokens before it."""
-    length = q.size(1)
+    """Causal attention, (B, T, H, D) each: a token sees itself and `window` tokens before it; None: all before it."""
     if kernel is not None and q.is_cuda:
-        y = kernel(q, k, v, causal=True, window_size=(window, 0))
+        y = kernel(q, k, v, causal=True, window_size=(-1 if window is None else window, 0))
         return y[0] if isinstance(y, tuple) else y
-    if window < length and q.is_cuda:  # torch's own flash attention knows windows, its public function does not
+    length = q.size(1)
+    if window is not None and q.is_cuda:  # torch's own flash attention knows windows, its public function does not
         flash = torch.ops.aten._flash_attention_forward
         return flash(
             q, k, v, None, None, length, length, 0.0, True, False, window_size_left=window, window_size_right=0
         )[0]
     mask = None
-    if window < length:
+    if window is not None:
         t = torch.arange(length, device=q.device)
         mask = (t[:, None] >= t) & (t[:, None] - t <= window)
     q, k, v = (z.transpose(1, 2) for z in (q, k, v))
@@ -131,7 +131,7 @@ class Rotary(nn.Module):
 
 class Block(nn.Module):
     def __init__(self, window, sources, rotary, kernel):
-        """`sources`: how many embeddings, each with a gate a head, are added to the values; 0 for none."""
+        """`window`: as of `attend`; `sources`: how many embeddings, with a gate a head, are added to the values."""
         super().__init__()
         self.window = window
         self.sources = sources
@@ -201,9 +201,9 @@ class GPT(nn.Module):
         super().__init__()
         vocab, length = run.vocab_size, run.sequence_length
         self.lookup = Lookup(vocab, torch.bfloat16 if run.device.type == "cuda" else torch.float32)
-        short = min(SHORT_WINDOW, length)
+        short = SHORT_WINDOW if length > SHORT_WINDOW else None
         pattern = (WINDOW_PATTERN * DEPTH)[: DEPTH - 1] + "L"  # the last layer sees everything
-        windows = [short if one == "S" else length for one in pattern]
+        windows = [short if one == "S" else None for one in pattern]
         kernel, rotary, sources = flash3(), Rotary(length), 1 + len(self.lookup.sizes)
         self.blocks = nn.ModuleList(
             Block(window, sources if values else 0, rotary, kernel)
@@ -213,7 +213,8 @@ class GPT(nn.Module):
         self.register_buffer("softcap", torch.tensor(LOGIT_SOFTCAP), persistent=False)
         # Of the forward and the backward pass; attention by its window (Chowdhery et al. 2022, appendix B).
         weights = sum(layer.weight.numel() for layer in self.modules() if isinstance(layer, Linear))
-        self.flops_per_token = 6 * weights + 12 * WIDTH * sum(min(window + 1, length) for window in windows)
+        spans = sum(length if window is None else window + 1 for window in windows)
+        self.flops_per_token = 6 * weights + 12 * WIDTH * spans
         self.initialise()
 
     def initialise(self):

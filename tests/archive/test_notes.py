@@ -5,14 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.archive import Archive, ArchiveWriteError, plumbing, refs
-from evolve.archive.notes import Notes
-from evolve.archive.objects import Objects
-from evolve.archive.refs import Refs
+from evolve.archive import Archive, plumbing
+from evolve.archive.objects import Changes
+from evolve.archive.store import Store
 from tests.archive.filling import STATE, fsck, git
 
 REF = "refs/notes/test"
@@ -21,12 +19,16 @@ COMMITS = st.tuples(st.sampled_from(["00", "ab", "ff"]), st.integers(0, 7)).map(
 PUTS = st.lists(st.tuples(COMMITS, st.binary(max_size=20)), min_size=1, max_size=12)
 
 
-def open_notes(path: Path) -> Notes:
-    return Notes(path, REF, Objects(path), Refs(path, plumbing.list_refs(path)))
+def put(store: Store, commit: str, text: bytes) -> None:
+    changes = Changes()
+    changes.notes[REF] = {commit: changes.blob(text, REF)}
+    store.write(changes)
 
 
 def on_disk(path: Path) -> dict[str, bytes]:
-    blobs = open_notes(path).blobs()
+    store = Store(path, write=False)
+    blobs = store.notes(REF)
+    store.close()
     return dict(zip(blobs, plumbing.read_many(path, list(blobs.values())), strict=True))
 
 
@@ -40,22 +42,29 @@ def test_notes_are_a_dict_that_survives_reopening(
         Archive.create(path, STATE).close()
         expected: dict[str, bytes] = {}
         for puts in (before, after):
-            notes = open_notes(path)
+            store = Store(path, write=True)
             for commit, text in puts:
-                notes.put(commit, text)
+                put(store, commit, text)
                 expected[commit] = text
             assert on_disk(path) == expected
             listed = [line.split(" ") for line in git(path, "notes", "--ref", REF, "list").splitlines()]
-            assert {commit: blob for blob, commit in listed} == notes.blobs()
+            assert {commit: blob for blob, commit in listed} == store.notes(REF)
+            store.close()
+
+
+def annotated(archive: Archive, count: int) -> list[str]:
+    changes = Changes()
+    commits = [changes.commit(changes.tree([], ""), [], f"Commit {k}") for k in range(count)]
+    changes.refs = {f"refs/heads/commit-{k}": commit for k, commit in enumerate(commits)}
+    archive._store.write(changes)
+    return commits
 
 
 def test_git_shows_every_note_of_many(archive: Archive) -> None:
     path = archive.path
-    objects = Objects(path)
-    notes = open_notes(path)
-    commits = [objects.commit(objects.tree([], ""), [], f"Commit {k}") for k in range(330)]
+    commits = annotated(archive, 330)
     for k, commit in enumerate(commits):
-        notes.put(commit, f"note {k}\n".encode())
+        put(archive._store, commit, f"note {k}\n".encode())
     assert git(path, "ls-tree", "-d", REF).count("\n") > 100  # folders, not one long list
     assert len(git(path, "notes", "--ref", REF, "list").splitlines()) == 330
     for k in range(0, 330, 41):
@@ -64,28 +73,28 @@ def test_git_shows_every_note_of_many(archive: Archive) -> None:
     fsck(path)
 
 
-def test_notes_that_git_wrote_are_read_and_kept(archive: Archive) -> None:
+def test_notes_gathered_are_one_commit(archive: Archive) -> None:
     path = archive.path
-    objects = Objects(path)
-    commits = [objects.commit(objects.tree([], ""), [], f"Commit {k}") for k in range(4)]
-    for commit in commits[:3]:
-        git(path, "-c", "user.name=a", "-c", "user.email=b", "notes", "--ref", REF, "add", "-m", "hand", commit)
-    assert "/" not in git(path, "ls-tree", "-r", "--name-only", REF)  # git's own layout for few notes
-    open_notes(path).put(commits[3], b"ours\n")
-    assert on_disk(path) == dict.fromkeys(commits[:3], b"hand\n") | {commits[3]: b"ours\n"}
-    assert git(path, "notes", "--ref", REF, "show", commits[0]) == "hand"
+    commits = annotated(archive, 40)
+    put(archive._store, commits[0], b"first\n")
+    with archive._store.gathering():
+        for k, commit in enumerate(commits):
+            put(archive._store, commit, f"note {k}\n".encode())
+    assert len(git(path, "rev-list", REF).splitlines()) == 2
+    assert on_disk(path) == {commit: f"note {k}\n".encode() for k, commit in enumerate(commits)}
     fsck(path)
 
 
-def test_a_failed_write_changes_nothing(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refs, "LOCK_WAIT", 0.01)
-    notes = open_notes(archive.path)
-    notes.put("ab" * 20, b"first")
-    lock = archive.path / f"{REF}.lock"
-    lock.touch()
-    with pytest.raises(ArchiveWriteError):
-        notes.put("cd" * 20, b"second")
-    assert set(notes.blobs()) == set(on_disk(archive.path)) == {"ab" * 20}
-    lock.unlink()
-    notes.put("cd" * 20, b"second")
-    assert on_disk(archive.path) == {"ab" * 20: b"first", "cd" * 20: b"second"}
+def test_notes_that_git_wrote_are_read_and_kept(archive: Archive) -> None:
+    path = archive.path
+    commits = annotated(archive, 4)
+    archive.close()
+    for commit in commits[:3]:
+        git(path, "-c", "user.name=a", "-c", "user.email=b", "notes", "--ref", REF, "add", "-m", "hand", commit)
+    assert "/" not in git(path, "ls-tree", "-r", "--name-only", REF)  # git's own layout for few notes
+    store = Store(path, write=True)
+    put(store, commits[3], b"ours\n")
+    store.close()
+    assert on_disk(path) == dict.fromkeys(commits[:3], b"hand\n") | {commits[3]: b"ours\n"}
+    assert git(path, "notes", "--ref", REF, "show", commits[0]) == "hand"
+    fsck(path)

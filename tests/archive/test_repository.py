@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from evolve.archive import Archive, repository
+from evolve.archive import Archive, state
+from evolve.archive.packs import checkpoint_packs, object_ids, remove
 from evolve.errors import UserError
 from evolve.individual import Fitness, MaximisedFitness, MinimisedFitness, Offspring
 from tests.archive.filling import STATE, contents, fsck, genome, git, grow, offspring, outcome
@@ -107,8 +108,9 @@ def test_curves_stay_on_disk(archive: Archive) -> None:
 
 def test_a_curve_without_its_outcome_is_no_evaluation(archive: Archive) -> None:
     one, two = archive.add(offspring(0)), archive.add(offspring(1, 0))
-    # As after a kill between the two notes: number 0 went to nobody, then to another individual.
-    archive._append(archive._curves, one.commit, '{"n": 0, "curve": [[1.0, 9.0]], "tail": "lost"}')
+    # As an older evolve, killed between the two notes, left it: number 0 went to nobody, then to another individual.
+    lost = '{"n": 0, "curve": [[1.0, 9.0]], "tail": "lost"}'
+    git(archive.path, "-c", "user.name=a", "-c", "user.email=b", "notes", "--ref=curves", "add", "-m", lost, one.commit)
     with Archive.open(archive.path, write=True) as again:
         assert again.in_order() == [] and len(again.pending()) == 2
         again.record(again.individuals[two.id], outcome(1.5, tail="two"))
@@ -244,19 +246,16 @@ def test_no_archive_is_told(tmp_path: Path) -> None:
 
 def test_a_later_format_is_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        later.setattr(repository, "FORMAT", 2)
+        later.setattr(state, "FORMAT", 2)
         archive.write_state({**STATE, "births": 1})
     with pytest.raises(UserError, match="format 2; this version of evolve reads up to 1"):
         Archive.open(archive.path)
 
 
-def damage_commit(path: Path, commit: str) -> None:
-    (path / "objects" / commit[:2] / commit[2:]).unlink()
-
-
 def test_a_missing_object_is_told(archive: Archive) -> None:
     individuals = grow(archive, 3)
-    damage_commit(archive.path, individuals[1].commit)
+    (pack,) = [pack for pack in checkpoint_packs(archive.path) if individuals[1].commit in object_ids(pack)]
+    remove(pack)
     with pytest.raises(UserError, match="is damaged"):
         Archive.open(archive.path)
 
@@ -319,10 +318,10 @@ archive = Archive.create(Path({str(tmp_path / "a.git")!r}), STATE)
 one, = grow(archive, 1)
 one.genome
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-git = archive._git._process
+git = archive._store._git._process
 os.killpg(0, signal.SIGINT)
 assert len(grow(archive, 2)) == 2 and archive.individuals[2].genome
-assert archive._git._process is git and git.poll() is None
+assert archive._store._git._process is git and git.poll() is None
 """
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -337,7 +336,7 @@ assert archive._git._process is git and git.poll() is None
 def test_a_dead_cat_file_is_replaced(archive: Archive) -> None:
     grow(archive, 2)
     assert archive.individuals[0].genome == genome(0)
-    process = archive._git._process
+    process = archive._store._git._process
     assert process is not None
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -22,17 +22,20 @@ from tests.archive.filling import STATE, offspring, outcome
 repository.PACK_AT = 50
 archive = Archive.open(Path(sys.argv[1]), write=True)
 print("opened", flush=True)
-while True:
-    for individual in archive.pending():
-        archive.record(individual, outcome(1.5 + individual.id, curve=[(1.0, 2.0)], tail=f"of {individual.id}"))
-        print("recorded", individual.id, flush=True)
-    number = len(archive.individuals)
-    archive.add(offspring(number, *([number - 1] if number else [])))
-    print("born", number, flush=True)
-    latest = list(archive.individuals.values())[-1 - number % 4:]
-    archive.set_elite(latest)
-    archive.set_champion(latest[-1])
-    archive.write_state({**STATE, "births": number})
+with archive.gathering():
+    while True:
+        for individual in archive.pending():
+            archive.record(individual, outcome(1.5 + individual.id, curve=[(1.0, 2.0)], tail=f"of {individual.id}"))
+            print("recorded", individual.id, flush=True)
+        number = len(archive.individuals)
+        archive.add(offspring(number, *([number - 1] if number else [])))
+        print("born", number, flush=True)
+        latest = list(archive.individuals.values())[-1 - number % 4:]
+        archive.set_elite(latest)
+        archive.set_champion(latest[-1])
+        archive.write_state({**STATE, "births": number})
+        if number % 7 == 0:
+            archive.readable()
 """
 KILLS = 8
 
@@ -78,9 +81,9 @@ def test_a_kill_while_it_is_created_leaves_nothing_in_its_place(tmp_path: Path) 
     script = f"""
 import os, signal
 from pathlib import Path
-from evolve.archive import Archive, repository
+from evolve.archive import Archive, state
 from tests.archive.filling import STATE
-repository._write_state = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+state.changes = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Archive.create(Path({str(path)!r}), STATE)
 """
     done = subprocess.run([sys.executable, "-c", script], check=False)

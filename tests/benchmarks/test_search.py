@@ -1,57 +1,52 @@
-"""The benchmark of the whole search, on a surrogate of a made-up file: budgets, racing and reports."""
+"""What the benchmark of the whole search is measured by: the best racing rule, and results that are kept."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="the benchmarks need the extra 'bench'")
 
-import benchmarks.search as benchmark
-from benchmarks.search import BUDGETS, ENGINE, POP, Result, Simulation
-from benchmarks.surrogate import Surrogate
-from evolve.archive.repository import Archive
-from evolve.individual import Status
-from tests.benchmarks.test_surrogate import surrogate, trials
-
-__all__ = ["surrogate", "trials"]  # fixtures
+from benchmarks.oracle import best_saving
+from benchmarks.search import Results, boxes_to
+from benchmarks.simulation import Result
 
 
-@pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "BUDGETS", (30, 70))
+def test_the_best_rule_stops_what_is_hopeless_at_once_and_little_of_what_enters() -> None:
+    hopeless, good = [-1.0] * 30, [0.001] * 30
+    assert best_saving(hopeless, [False] * 30, 0.01) / 30 == pytest.approx(0.925, abs=0.001)  # from the third point on
+    assert best_saving(hopeless, [True] * 30, 0.01) / 30 == pytest.approx(0.3, abs=0.001)
+    assert best_saving(good, [False] * 30, 0.01) / 30 < 0.01
+    assert best_saving([float("inf")] * 30, [False] * 30, 0.01) == 0.0
 
 
-@pytest.mark.parametrize("name", ["greedy", "greedy, 2 sigma", "evolve"])
-def test_a_search_is_reported_at_every_budget(surrogate: Surrogate, tmp_path: Path, name: str) -> None:
-    simulation = Simulation(surrogate, ENGINE[name], 3, tmp_path)
-    result = simulation.run()
-    assert len(result.true) == len(result.optimism) == 2
-    assert all(math.isfinite(value) for value in result.true)
-    assert result.true[-1] <= result.true[0] + 0.001
-    assert len(result.trace) >= 50
-    with Archive.open(tmp_path / "archive.git") as archive:
-        outcomes = [outcome for _, outcome in archive.in_order()]
-    boxes = sum(1 - outcome.seconds["training"] / 300 for outcome in outcomes if outcome.status is Status.RACED)
-    assert result.saved == pytest.approx(boxes, abs=1.01)  # the last trial may be in one and not in the other
-    if name != "evolve":
-        assert result.saved == 0 and all(outcome.replicate == 0 for outcome in outcomes)
+def test_the_best_rule_saves_more_where_it_may_err_more() -> None:
+    rng = np.random.default_rng(0)
+    leads = list(-0.003 * np.abs(rng.standard_normal(60))) + [0.0005] * 30
+    saved = [best_saving(leads, [False] * 90, bound) for bound in (0.001, 0.01, 0.1)]
+    assert 0 < saved[0] < saved[1] < saved[2] < 60
 
 
-def test_what_is_switched_off_is_off(surrogate: Surrogate, tmp_path: Path) -> None:
-    for name, missing in (("evolve without numeric", "numeric"), ("evolve without crossover", "crossover")):
-        simulation = Simulation(surrogate, ENGINE[name], 1, tmp_path / missing)
-        simulation.run()
-        assert missing not in {one.operator for one in simulation.archive.individuals.values()}
-    simulation = Simulation(surrogate, ENGINE["evolve without replicates"], 1, tmp_path / "replicates")
-    simulation.run()
-    assert simulation.evolution.replicates == 0 and simulation.evolution.pop == POP
+def test_finished_searches_are_kept_and_others_data_are_not_mixed_in(tmp_path: Path) -> None:
+    trials, other = tmp_path / "trials.csv", tmp_path / "other.csv"
+    trials.write_text("a")
+    other.write_text("b")
+    results = Results(tmp_path / "kept.jsonl", trials)
+    assert results.known() == {}
+    result = Result([0.98, 0.97], [0.0], [0.99, 0.98], 1.5, 20.0, 1, 9, [float("inf"), -0.001], [False, True])
+    results.add(("evolve", 3), result)
+    assert Results(tmp_path / "kept.jsonl", trials).known() == {("evolve", 3): result}
+    assert Results(tmp_path / "kept.jsonl", other).known() == {}
 
 
-def test_a_row_of_the_table_says_what_was_measured() -> None:
-    results = [Result([0.98] * 4, [0.0001 * k] * 4, [1.0, 0.979, 0.97], 2.0, 10.0, 1, 20) for k in range(3)]
-    row = benchmark._row("evolve", results, 0.979)
-    assert "0.00010" in row and "20.0 %" in row and "5.0 % (3/60)" in row and row.endswith("| 2 |")
-    assert len(BUDGETS) == 4
+def test_boxes_to_a_goal_are_those_of_the_median() -> None:
+    results = [
+        Result(trace=[0.99, 0.98, 0.97, 0.96]),
+        Result(trace=[0.99, 0.97, 0.96]),
+        Result(trace=[1.0, 0.99, 0.98]),
+    ]
+    assert boxes_to(0.98, results) == 2
+    assert boxes_to(0.9, results) is None
+    assert boxes_to(None, results) is None

@@ -74,6 +74,19 @@ def test_a_trial_waits_for_its_gpu(smi: FakeSmi, make_trial: MakeTrial) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+def test_who_came_during_a_trial_disturbed_it(smi: FakeSmi, make_trial: MakeTrial) -> None:
+    trial = make_trial(HONEST, device="cuda", time_box=1.0)
+    with LocalExecutor([Slot((usable_cores()[0],), "GPU-a")]) as executor:
+        future = executor.submit(run_undisturbed, trial)
+        while not future.done() and not (Path(trial.folder) / "heartbeat").exists():
+            time.sleep(0.01)
+        smi.say(apps="88, trainer")
+        outcome = future.result()
+    assert (outcome.status, outcome.score) == (Status.DISTURBED, None)
+    assert outcome.reason == "the GPU was used by process 88 (trainer), too; it scored 2.500000"
+
+
+@pytest.mark.usefixtures("impatient")
 def test_whoever_waits_for_ever_is_told_why(smi: FakeSmi, make_trial: MakeTrial) -> None:
     smi.say(apps="77, python3")
     with pytest.raises(UserError, match=r"GPU-a is used by process 77 \(python3\)"):

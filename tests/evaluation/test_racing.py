@@ -98,7 +98,7 @@ def test_off_until_there_are_enough_curves() -> None:
 def test_an_edited_schedule_is_not_judged_before_seventy_percent() -> None:
     rule = RacingRule(finished(60, 1), Direction.MIN, let_through=0.0)
     hopeless = learning_curve(1.5, np.random.default_rng(0))
-    assert judge_whole(rule, hopeless, REFERENCE, 1).progress == 0.3
+    assert judge_whole(rule, hopeless, REFERENCE, 1).progress == CHECKPOINTS[0]
     assert judge_whole(rule, hopeless, REFERENCE, 1, touches_schedule=True).progress == 0.7
 
 

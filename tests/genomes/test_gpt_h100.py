@@ -124,7 +124,7 @@ def test_the_engine_searches_from_it(small: Path, tmp_path: Path) -> None:
 
 
 def test_a_fresh_run_is_scored_on_the_other_splits(small: Path, tmp_path: Path) -> None:
-    arena = replace(arenas.load(str(small)), preload=(), script="vanilla.py")
+    arena = replace(arenas.load(str(small)), preload=("torch",), script="vanilla.py", time_box=0.2)
     make_trial = TrialMaker(arena, prepare(arena), RunDirectory(tmp_path))
     seed = Individual(
         0,
@@ -168,6 +168,19 @@ def test_the_plain_one_learns_too(tmp_path: Path) -> None:
 
 
 @SCRIPTS
+def test_its_graph_computes_what_it_does_at_any_size(tmp_path: Path, script: str) -> None:
+    model = load(tmp_path, script)["build_model"](RUN).eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    auto = torch.export.Dim.AUTO
+    example = torch.zeros((4, 8), dtype=torch.int64)
+    with torch.no_grad():
+        graph = torch.export.export(model, (example,), dynamic_shapes=({0: auto, 1: auto},)).module()
+        tokens = torch.randint(VOCAB, (3, LENGTH), generator=torch.Generator().manual_seed(0))
+        assert torch.allclose(graph(tokens), model(tokens), atol=1e-4)
+
+
+@SCRIPTS
 def test_operations_are_counted_with_attention(tmp_path: Path, script: str) -> None:
     model = load(tmp_path, script)["build_model"](RUN)
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
@@ -180,8 +193,8 @@ def test_a_window_ends_where_it_says(tmp_path: Path) -> None:
     q, k, v = torch.randn(3, 2, 10, 2, 8).unbind()
     scores = torch.einsum("bthd,bshd->bhts", q, k) / math.sqrt(8)
     t = torch.arange(10)
-    for window in (0, 3, 10):
-        seen = (t[:, None] >= t) & (t[:, None] - t <= window)
+    for window in (0, 3, 10, None):
+        seen = (t[:, None] >= t) & (t[:, None] - t <= (10 if window is None else window))
         expected = torch.einsum("bhts,bshd->bthd", scores.masked_fill(~seen, -math.inf).softmax(-1), v)
         assert torch.allclose(attend(q, k, v, window, None), expected, atol=1e-5)
 
@@ -218,7 +231,7 @@ def test_matrices_become_nearly_orthogonal(tmp_path: Path) -> None:
 
 def graphs(tmp_path: Path, **changes: object) -> list[str]:
     """What torch.compile is given of one training step: its graphs, in order."""
-    genome = load(tmp_path, **changes)
+    genome = load(tmp_path, DEPTH=1, **changes)
     found: list[str] = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Any:
@@ -245,7 +258,7 @@ def graphs(tmp_path: Path, **changes: object) -> list[str]:
 
 def test_another_number_compiles_nothing_anew(tmp_path: Path) -> None:
     before = graphs(tmp_path)
-    assert len(before) < 16
+    assert len(before) < 12
     numbers = {"LOGIT_SOFTCAP": 20.0, "QK_SCALE": 1.3, "ROTARY_BASE": 5e4, "INIT_SCALE": 0.5, "SKIP_INIT": 0.1}
     rates = {"MATRIX_LR": 0.03, "MATRIX_BETA2": 0.9, "MATRIX_DECAY": 0.1, "EMBEDDING_LR": 0.5, "ADAM_BETA1": 0.7}
     assert graphs(tmp_path, **numbers, **rates, NGRAM_DECAY=0.0, WARMDOWN=0.5, MOMENTUM=0.9) == before

@@ -98,7 +98,7 @@ def test_a_history_becomes_an_archive(history: History, tmp_path: Path) -> None:
     with Archive.open(tmp_path / "run" / "archive.git") as archive:
         everyone = {one.idea: one for one in archive.individuals.values()}
         assert list(everyone) == [
-            "baseline" if "baseline" in everyone else "The script",
+            "The script",
             "turn on S0 (more steps)",
             "turn on S1",
             "turn on S2",
@@ -115,7 +115,7 @@ def test_a_history_becomes_an_archive(history: History, tmp_path: Path) -> None:
         (crash,) = everyone["turn on S3"].outcomes
         assert (crash.status, crash.score, crash.trusted) == (Status.CRASHED, None, False)
         memory = everyone["turn on S0 (more steps)"].outcomes[0].peak_memory_mb
-        assert memory == pytest.approx(44 * 1024**3 / 1e6)
+        assert memory == pytest.approx(44 * 1024**3 / 1e6, abs=0.1)
         assert archive.resolve("champion") is everyone["turn on S4"]
         assert archive.elite()[0] is everyone["turn on S4"]
         ideas = {one.idea: [idea["idea"] for idea in archive.ideas(one)] for one in archive.individuals.values()}

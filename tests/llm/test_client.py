@@ -1,5 +1,6 @@
 """The client against a real HTTP server that speaks, or mis-speaks, the chat-completions protocol."""
 
+import itertools
 import json
 import socket
 import threading
@@ -13,6 +14,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from evolve.errors import UserError
+from evolve.llm import client as client_module
 from evolve.llm.client import Client, Completion
 from evolve.llm.faults import Fault, ModelError
 from evolve.llm.model import Model
@@ -255,6 +257,19 @@ def test_an_answer_that_trickles_is_a_timeout(httpserver: HTTPServer, stream: bo
     error = fault(client(httpserver, timeout=0.3), stream=stream)
     assert error.kind is Fault.TIMEOUT
     assert len(httpserver.log) <= 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_without_end_is_cut_off(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    monkeypatch.setattr(client_module, "LARGEST_ANSWER", 100_000)
+    piece = ": a comment\n\n" * 1000 if stream else " " * 10_000
+    kind = "text/event-stream" if stream else "application/json"
+    flood = Response(itertools.repeat(piece, 10_000), content_type=kind)
+    httpserver.expect_request(PATH).respond_with_handler(lambda _: flood)
+    error = fault(client(httpserver, timeout=60), stream=stream)
+    assert error.kind is Fault.INVALID_REPLY and "more than 0.1 MB" in str(error)
 
 
 class Dropping:

@@ -12,12 +12,12 @@ from pytest_httpserver import HTTPServer
 
 from evolve import arena
 from evolve.archive.repository import Archive
+from evolve.bandit import Arm
 from evolve.breeding import Operators
 from evolve.engine import Evolution, search
 from evolve.evaluation.dry_run import DryRun, failure
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Individual, Offspring, Outcome, Status
-from evolve.llm.bandit import Arm
 from evolve.llm.budget import Budget
 from evolve.llm.ensemble import Ensemble, chosen
 from evolve.llm.ledger import CATALOGUE, Scale, arm_of, past, spent

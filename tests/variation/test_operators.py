@@ -30,7 +30,7 @@ def cross(archive: Archive, fitter: int, other: int) -> Offspring:
         archive.individuals[other],
         parents=archive.parents,
         genome_of=archive.genome_of,
-        repository=archive.path,
+        repository=lambda: archive.path,
         script=SCRIPT,
     )
 
@@ -115,7 +115,7 @@ def test_conflicts_may_be_resolved_by_the_caller(archive) -> None:
         theirs,
         parents=archive.parents,
         genome_of=archive.genome_of,
-        repository=archive.path,
+        repository=lambda: archive.path,
         script=SCRIPT,
         resolve=lambda conflict: conflict.theirs.replace("0.04", "0.035"),
     )

@@ -22,6 +22,11 @@ class Arm(NamedTuple):
     intent: str | None = None
 
 
+CATALOGUE = Arm(None, "catalogue")
+CROSSOVER = Arm(None, "crossover")
+NUMERIC = Arm(None, "numeric")
+
+
 class Row(NamedTuple):
     """What one offspring brought. `gain`: over its fitter parent, positive is better; None: it failed."""
 
@@ -54,8 +59,8 @@ class Bandit:
     Floor: with probability 0.2 a choice is uniform over the arms that are awake, so that each of n gets
     at least 0.2 / n of the choices in expectation, whatever happened before.
 
-    Weights of models are priors: the arms of the heaviest model start at an expected reward of 0.5, others
-    in proportion, each worth two rows. Not for several threads at once.
+    Weights, by model or by operator without one, are priors: the arms of the heaviest start at an expected reward
+    of 0.5, others in proportion, each worth two rows. Not for several threads at once.
     """
 
     def __init__(
@@ -65,11 +70,11 @@ class Bandit:
         rows: Iterable[Row] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`rows`: the past, oldest first; those of arms that are gone are ignored. A model without a weight has 1."""
+        """`rows`: the past, oldest first; those of arms that are gone are ignored. `weights`: 1 where none is given."""
         if not arms or len(set(arms)) < len(arms):
             raise ValueError("a bandit needs arms, each of them once")
         self.arms = tuple(arms)
-        given = {arm: (weights or {}).get(arm.model or "", 1.0) for arm in self.arms}
+        given = {arm: (weights or {}).get(arm.model or arm.operator, 1.0) for arm in self.arms}
         if any(weight <= 0 for weight in given.values()):
             raise ValueError("weights must be above zero")
         heaviest = max(given.values())

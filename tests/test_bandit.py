@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.llm.bandit import FLOOR, Arm, Bandit, Row
+from evolve.bandit import FLOOR, Arm, Bandit, Row
 
 GOOD = Arm("good", "mutation", "tune")
 BAD = Arm("bad", "mutation", "tune")

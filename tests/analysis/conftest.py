@@ -1,0 +1,23 @@
+"""Archives that the tests of this package read: nobody may write to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis import Frames, load
+from tests.analysis.archives import fill
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 60 births with every kind of outcome, crossovers, replicates, exchanges and a confirmed champion."""
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    fill(folder / "archive.git", 60)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def frames(run: Path) -> Frames:
+    return load(run)

@@ -1,0 +1,298 @@
+"""A search by `python -m evolve` under random faults, and what must hold after each of them."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from evolve.archive import Archive, journal, refs
+from evolve.archive.packs import checkpoint_packs, object_ids
+from tests.command import TOY, evolve, start
+
+PATIENCE = 60.0  # seconds that an engine has to end, and what it left behind
+FAULT_EVERY = (15, 45)  # outcomes
+
+
+@dataclass
+class Figures:
+    """What a storm did and found; `lost`, `doubled`, `orphans`, `unsound` and `untold` must be zero."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    trials: int = 0
+    individuals: int = 0
+    lost: int = 0  # outcomes or births that were seen once and are not in the archive
+    doubled: int = 0  # outcomes of an individual and replicate beyond the first
+    orphans: int = 0  # processes of an ended engine that went on
+    unsound: int = 0  # times that git fsck found something
+    untold: list[str] = field(default_factory=list)  # ends without the exit code or the sentence they should have
+    memory: list[float] = field(default_factory=list)  # MB resident, of the engine, through its last and longest life
+
+
+class Engine:
+    """One life of an engine: its process, and what it prints."""
+
+    def __init__(self, arguments: tuple[object, ...], cwd: Path) -> None:
+        self.process = start(*arguments, cwd=cwd)
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    @property
+    def told(self) -> list[int]:
+        """The individuals whose outcomes were printed, in order."""
+        return [int(line.split("#")[1].split()[0]) for line in list(self.lines) if line[:2].isdigit() and "#" in line]
+
+    def wait_for(self, outcomes: int) -> bool:
+        """Until it has printed so many outcomes; False where it ends before."""
+        while len(self.told) < outcomes:
+            if self.process.poll() is not None:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def workers(self) -> list[psutil.Process]:
+        """What it started, git and its packing left out."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.process.pid).children(recursive=True)
+            return [child for child in children if "python" in _name(child)]
+        return []
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+    @property
+    def said(self) -> str:
+        return "".join(self.lines)
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
+class Storm:
+    """Runs a search of `trials` evaluations in `folder`, ended again and again by faults drawn from a seed.
+
+    `folder` may be a file system of its own: it is then filled up now and then.
+    """
+
+    def __init__(self, folder: Path, trials: int, seed: int, *, own_disk: bool, calm: int = 0) -> None:
+        """The last `calm` trials are one undisturbed life, whose memory is looked at."""
+        self.figures = Figures()
+        self._folder = folder
+        self._trials = trials
+        self._calm = calm
+        self._rng = random.Random(seed)
+        self._archive = folder / "run" / "archive.git"
+        self._seen: dict[int, tuple[int, int, float | None]] = {}  # by number: individual, replicate, score
+        self._births = 0
+        self._expected = ""  # what the next engine has to say
+        self._faults: list[Callable[[Engine], None]] = [
+            self.kill,
+            self.kill_and_cut_the_power,
+            self.kill_workers,
+            self.stop_a_worker,
+            self.terminate,
+            self.interrupt_twice,
+            self.start_another,
+            self.work_in_the_archive,
+            *([self.fill_the_disk] if own_disk else []),
+        ]
+
+    def run(self, say: Callable[[str], None] = lambda _: None) -> Figures:
+        while self.figures.trials < self._trials - self._calm:
+            for fault in self._rng.sample(self._faults, len(self._faults)):
+                engine = self._start(self._trials - self._calm)
+                if not engine.wait_for(self._rng.randint(*FAULT_EVERY)):
+                    self._end(engine, 0, "Continue")
+                    break
+                time.sleep(self._rng.uniform(0.0, 0.2))
+                fault(engine)
+                self.figures.faults[fault.__name__.replace("_", " ")] += 1
+                say(f"{self.figures.trials} trials, {fault.__name__}")
+        if self._calm:
+            self._watch(self._start(self._trials))
+        return self.figures
+
+    # Faults: each ends the engine and checks what it left.
+
+    def kill(self, engine: Engine) -> None:
+        self._kill(engine)
+
+    def kill_and_cut_the_power(self, engine: Engine) -> None:
+        self._kill(engine)
+        if self._lose_last_writes():
+            self._expected = "made again from the journal"
+
+    def kill_workers(self, engine: Engine) -> None:
+        workers = engine.workers()
+        for worker in self._rng.sample(workers, min(3, len(workers))):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+        engine.wait_for(len(engine.told) + 5)
+        self._signal(engine, signal.SIGINT)
+        self._end(engine, 0, "running boxes finish")
+
+    def stop_a_worker(self, engine: Engine) -> None:
+        """A trial's process that does not go on, nor says so."""
+        with contextlib.suppress(psutil.NoSuchProcess, IndexError):
+            self._rng.choice(engine.workers()).suspend()
+        engine.wait_for(len(engine.told) + 5)
+        self._signal(engine, signal.SIGINT)
+        self._end(engine, 0, "running boxes finish")
+
+    def terminate(self, engine: Engine) -> None:
+        self._signal(engine, signal.SIGTERM)
+        self._end(engine, 130, "terminated")
+
+    def interrupt_twice(self, engine: Engine) -> None:
+        self._signal(engine, signal.SIGINT)
+        time.sleep(0.01)
+        self._signal(engine, signal.SIGINT)
+        self._end(engine, None, "interrupted")
+
+    def start_another(self, engine: Engine) -> None:
+        other = evolve(*self._arguments(self._trials), cwd=self._folder)
+        if other.returncode != 2 or f"process {engine.process.pid}" not in other.stderr:
+            self.figures.untold.append(f"a second engine: {other.returncode} {other.stderr}")
+        self._kill(engine)
+
+    def work_in_the_archive(self, engine: Engine) -> None:
+        """A user's git beside the engine."""
+        branch = f"mine-{self._rng.randrange(10**9)}"
+        for command in (["branch", branch, "champion"], ["pack-refs", "--all"], ["repack", "-q"], ["gc", "-q"]):
+            done = self._git(*command)
+            if done.returncode != 0 and "lock" not in done.stderr:
+                self.figures.untold.append(f"git {command[0]}: {done.stderr}")
+        log = self._git("log", "--oneline", "--notes=evolve", "champion")
+        if '"score"' not in log.stdout:
+            self.figures.untold.append(f"git log: {log.stderr or log.stdout[:200]}")
+        self._kill(engine)
+        if self._git("rev-parse", "--verify", "-q", branch).returncode != 0:
+            self.figures.lost += 1
+
+    def fill_the_disk(self, engine: Engine) -> None:
+        ballast = self._folder / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        self._end(engine, 2, "could not be written")
+        ballast.unlink()
+        self._check([])
+
+    # What comes after
+
+    def _kill(self, engine: Engine) -> None:
+        self._signal(engine, signal.SIGKILL)
+        self._end(engine, -signal.SIGKILL, "")
+
+    def _signal(self, engine: Engine, number: signal.Signals) -> None:
+        self._children = self._descendants(engine)
+        engine.process.send_signal(number)
+
+    def _descendants(self, engine: Engine) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(engine.process.pid).children(recursive=True)
+        return []
+
+    def _arguments(self, evaluations: int) -> tuple[object, ...]:
+        plan = ("--arena", TOY, "--out", "run", "--pop", 10, "--gens", 10**6, "--time-box", 0.02, "--seed", 1)
+        return (*plan, "--confirm", 0, "--max-evals", evaluations)
+
+    def _start(self, evaluations: int) -> Engine:
+        self._children = []
+        return Engine(self._arguments(evaluations), self._folder)
+
+    def _end(self, engine: Engine, code: int | None, words: str) -> None:
+        """Wait for the engine's end, and check what it said and left; `code` None: any that is no fault."""
+        self._children += self._descendants(engine)
+        try:
+            ended = engine.wait()
+        except subprocess.TimeoutExpired:
+            self.figures.untold.append(f"did not end: {engine.said[-500:]}")
+            engine.process.kill()
+            ended = engine.wait()
+        known = (0, 130) if code is None else (code,)
+        if ended not in known or words not in engine.said or "Traceback" in engine.said:
+            self.figures.untold.append(f"ended with {ended}, not {code} and '{words}': {engine.said[-2000:]}")
+        if self._expected not in engine.said:
+            self.figures.untold.append(f"'{self._expected}' was not said: {engine.said[:2000]}")
+        self._expected = ""
+        self._check(engine.told)
+
+    def _check(self, printed: list[int]) -> None:
+        figures = self.figures
+        figures.orphans += len(self._orphans())
+        with Archive.open(self._archive) as archive:
+            outcomes = [(one.id, outcome.replicate, outcome.score) for one, outcome in archive.in_order()]
+            births = len(archive.individuals)
+        now = dict(enumerate(outcomes))
+        figures.lost += sum(now.get(n) != outcome for n, outcome in self._seen.items()) + max(0, self._births - births)
+        figures.lost += len(set(printed) - {id for id, _, _ in outcomes})
+        figures.doubled = len(outcomes) - len({(id, replicate) for id, replicate, _ in outcomes})
+        self._seen, self._births = now, births
+        figures.trials, figures.individuals = len(outcomes), births
+        fsck = self._git("fsck", "--no-dangling", "--no-progress")
+        figures.unsound += fsck.returncode != 0 or bool(fsck.stdout)
+
+    def _orphans(self) -> list[psutil.Process]:
+        """What an ended engine started and what works in its run's folder, after they had time to end."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            left = [one for one in self._children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+            inside = [one for one in psutil.process_iter(["cwd"]) if self._is_inside(one.info["cwd"])]
+            if not (left or inside) or time.monotonic() > deadline:
+                return [*left, *inside]
+            time.sleep(0.05)
+
+    def _is_inside(self, cwd: str | None) -> bool:
+        return str(cwd or "").startswith(str(self._folder / "run" / "trials"))
+
+    def _lose_last_writes(self) -> bool:
+        """Damage files of the last checkpoint, and tear the write that was under way; whether git lacks something."""
+        previous = journal.read(journal.load(self._archive / journal.PREVIOUS)).changes.objects.keys()
+        packs = [pack for pack in checkpoint_packs(self._archive) if previous & set(object_ids(pack))][-1:]
+        files = [file for pack in packs for file in (pack, pack.with_suffix(".idx"))]
+        files += [self._archive / refs.PACKED] if previous else []
+        chosen = self._rng.sample(files, self._rng.randint(0, len(files)))
+        for file in chosen:
+            data = file.read_bytes()
+            file.unlink()
+            if self._rng.random() < 0.7:
+                file.write_bytes(data[: self._rng.choice([0, self._rng.randrange(len(data))])])
+        with (self._archive / journal.JOURNAL).open("ab") as file:
+            file.write(b"0123abcd 5000\n" + self._rng.randbytes(self._rng.randrange(4000)))
+        return bool(chosen)
+
+    def _git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["git", "-C", str(self._archive), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def _watch(self, engine: Engine) -> None:
+        """The last life, undisturbed, with a look at its memory now and then."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(engine.process.pid)
+            while engine.process.poll() is None:
+                if len(engine.told) >= FAULT_EVERY[1]:
+                    self.figures.memory.append(process.memory_info().rss / 1e6)
+                time.sleep(0.5)
+        self._end(engine, 0, "Continue")

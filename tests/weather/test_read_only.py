@@ -1,0 +1,40 @@
+"""An archive on a disk that nobody may write to: it can be looked at, and an engine says what is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import TOY, evolve
+
+PLAN = ("--arena", TOY, "--out", "disk/run", "--pop", 4, "--gens", 20)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own at tmp_path/disk; skipped where this user may not mount one."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(path)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def test_a_read_only_run_is_shown_and_not_searched(disk: Path, tmp_path: Path) -> None:
+    assert evolve(*PLAN, "--max-evals", 5, cwd=tmp_path).returncode == 0
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    before = evolve("status", "disk/run", cwd=tmp_path)
+    assert before.returncode == 0 and "arena toy" in before.stdout
+    for command in (PLAN, ("confirm", "disk/run")):
+        refused = evolve(*command, cwd=tmp_path)
+        assert refused.returncode == 2, refused.stdout + refused.stderr
+        assert "Read-only file system" in refused.stderr and "is safe" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    assert evolve(*PLAN, "--max-evals", 7, cwd=tmp_path).returncode == 0
