@@ -77,7 +77,7 @@ def _bars(table: pd.DataFrame, axes: Axes) -> None:
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.axvline(0, color=MUTED, lw=0.8)
     axes.grid(axis="x")
-    for colour, label in ((BLUE, "a gain beyond noise"), (SKY, "within noise"), (PINK, "a loss beyond noise")):
+    for colour, label in ((BLUE, "a gain beyond noise"), (SKY, "not beyond noise"), (PINK, "a loss beyond noise")):
         if colour in colours:
             axes.barh([0], [0], color=colour, label=label)
 

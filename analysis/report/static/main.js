@@ -82,11 +82,14 @@ function show(page) {
   filter();
   if (index.rows.has(chosen)) choose(chosen);
   else choose(index.champion);
-  return readDetails(page).then((unpacked) => {
-    details = unpacked;
+  const unpacked = (whole) => {
+    details = whole;
     searchTexts();
     if ($("search").value) filter();
     if (index.rows.has(chosen)) view.show(index.rows.get(chosen), index, details);
+  };
+  return readDetails(page).then(unpacked, (error) => {
+    $("shown").textContent = `The details cannot be unpacked in this browser: ${error.message}`;
   });
 }
 
