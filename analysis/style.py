@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import textwrap
 from collections.abc import Callable
 from typing import Protocol
 
@@ -123,7 +122,8 @@ def number(value: object) -> str:
 
 def short(text: str, length: int) -> str:
     """Text as one line of at most so many characters."""
-    return textwrap.shorten(text, length, placeholder="…") if len(text) > length else " ".join(text.split())
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
 def room(axes: Axes) -> int:

@@ -156,7 +156,7 @@ def overhead(folder: Path, trials: int, box: float) -> list[tuple[str, str]]:
             self.began[trial.individual, trial.replicate] = time.perf_counter()
 
         def told(self, individual: Individual, outcome: Outcome) -> None:
-            inside = outcome.seconds["training"] + outcome.seconds["scoring"]
+            inside = sum(outcome.seconds.get(part, 0.0) for part in ("training", "scoring", "again"))
             self.outside.append(time.perf_counter() - self.began[outcome.individual, outcome.replicate] - inside)
 
     watch = Stopwatch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -22,6 +23,14 @@ class Direction(enum.StrEnum):
     MAX = "max"
 
 
+class Flagged(enum.StrEnum):
+    """What becomes of an offspring whose edit touches the harness, the system, or seeds."""
+
+    REJECT = "reject"  # archived with the reason, and not run
+    AUDIT = "audit"  # run, with the lines in its outcome, and its model always scored again
+    ALLOW = "allow"  # run like any other
+
+
 @dataclass(frozen=True)
 class Arena:
     """The contents of an `arena.toml`. Times are seconds, memory is MB (10^6 bytes)."""
@@ -35,9 +44,12 @@ class Arena:
     metric: str = "val_bpb"
     direction: Direction = Direction.MIN
     score: str = "harness"  # "harness": reported by gpt.finish; "printed": read from the script's own summary
+    scorer: str = ""  # module that scores the best models again, in processes of its own; empty: none is
+    flagged: Flagged = Flagged.AUDIT  # what becomes of edits that touch what a genome has no business with
     device: str = "cpu"
     time_box: float = 5.0
     startup: float = 60.0  # cap on the time before the clock opens
+    startup_cpu: float = math.inf  # cap on the CPU time of that, of all its processes
     grace: float = 2.0  # how far past its box a step may reach before it is ended
     scoring: float = 60.0  # cap on the time from the end of the box to the exit
     cores: int = 1  # CPU cores a worker has for itself
@@ -52,13 +64,25 @@ class Arena:
     task: str = ""  # what language models are told to achieve; empty: said from metric, direction and box
     contract: str = ""  # what a genome must keep, as they are told; empty: said from `score`
 
+    @property
+    def corpus(self) -> str:
+        """The corpus that its preparation is told to make ready; empty where it takes no such word."""
+        words = self.prepare
+        return words[words.index("--corpus") + 1] if "--corpus" in words[:-1] else ""
+
     def on_corpus(self, name: str) -> Arena:
         """The arena with another corpus. Raises UserError where its preparation takes none."""
-        words = list(self.prepare)
-        if "--corpus" not in words[:-1]:
+        if not self.corpus:
             raise UserError(f"The arena '{self.name}' prepares no corpus that --corpus {name} could replace.")
+        words = list(self.prepare)
         words[words.index("--corpus") + 1] = str(Path(name).resolve()) if Path(name).is_dir() else name
         return replace(self, prepare=tuple(words))
+
+    def as_searched(self, state: Mapping[str, Any]) -> Arena:
+        """The arena with the time box and the corpus of an archived search, by its state."""
+        name = state.get("corpus_name")
+        arena = self.on_corpus(str(name)) if name and self.corpus else self
+        return replace(arena, time_box=float(state["time_box"]))
 
     @property
     def text(self) -> str:
@@ -110,7 +134,7 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
     copy = state.get("arena_toml")
     there = bool(known) and Path(known).is_dir()
     if copy and given is None and not there and name not in available():
-        return _as_searched(_read(Path(known) / "arena.toml", str(copy)), state)
+        return _read(Path(known) / "arena.toml", str(copy)).as_searched(state)
     place = given or (known if there else name)
     try:
         arena = load(place)
@@ -118,11 +142,7 @@ def of_run(state: Mapping[str, Any], given: str | None = None) -> Arena:
         raise UserError(f"{error} This run is of arena '{name}': give its folder with --arena.") from error
     if arena.name != name:
         raise UserError(f"{place} is the arena '{arena.name}', and this run is of arena '{name}'.")
-    return _as_searched(arena, state)
-
-
-def _as_searched(arena: Arena, state: Mapping[str, Any]) -> Arena:
-    return replace(arena, time_box=float(state["time_box"]), prepare=tuple(state.get("prepare", arena.prepare)))
+    return arena.as_searched(state)
 
 
 def _read(path: Path, text: str) -> Arena:
@@ -143,19 +163,25 @@ def _from_table(path: Path, table: dict[str, Any]) -> Arena:
     if missing:
         raise UserError(f"{path} lacks the key '{missing[0]}'.")
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
-    for key, allowed in (("direction", list(Direction)), ("score", ["harness", "printed"])):
+    for key, allowed in (("direction", list(Direction)), ("score", ["harness", "printed"]), ("flagged", list(Flagged))):
         if key in values and values[key] not in allowed:
             raise UserError(f"{path}: {key} = '{values[key]}' must be one of {', '.join(allowed)}.")
-    for key in ("time_box", "startup", "grace", "scoring", "cores", "memory_mb", "scratch_mb", "output_kb"):
+    caps = ("time_box", "startup", "startup_cpu", "grace", "scoring", "cores", "memory_mb", "scratch_mb", "output_kb")
+    for key in caps:
         if key in values and not (isinstance(values[key], int | float) and values[key] > 0):
             raise UserError(f"{path}: {key} = {values[key]!r} must be a number above zero.")
     for key in ("task", "contract"):
         if not isinstance(values.get(key, ""), str):
             raise UserError(f"{path}: {key} must be a text.")
+    scorer = values.get("scorer", "")
+    if scorer and not (isinstance(scorer, str) and all(part.isidentifier() for part in scorer.split("."))):
+        raise UserError(f"{path}: scorer = {scorer!r} must be the name of a module, such as 'gpt.rescore'.")
     if not all(isinstance(entry, str) for entry in values.get("readable", ())):
         raise UserError(f"{path}: readable must be a list of paths.")
     # A relative path is one of the arena's folder.
     values["readable"] = tuple(str(path.parent / Path(entry).expanduser()) for entry in values.get("readable", ()))
     if "direction" in values:
         values["direction"] = Direction(values["direction"])
+    if "flagged" in values:
+        values["flagged"] = Flagged(values["flagged"])
     return Arena(folder=path.parent, **values)

@@ -23,6 +23,7 @@ validation bits per byte. Every individual is a commit in DIR/archive.git.
   python -m evolve watch RUN                 the same and more in a browser, kept up to date while the search runs
   python -m evolve show RUN REF              one individual: its idea, diff and evaluations
   python -m evolve confirm RUN [REF ...]     fresh runs of the champion, or of others, and of the seed genome
+  python -m evolve audit RUN [REF]           run it once more with every check there is (the champion)
   python -m evolve export RUN FILE           all evaluations as .csv or .parquet
   python -m evolve ask RUN > prompt.md       write an offspring yourself: a parent, and how to answer
   python -m evolve tell RUN TICKET FILE      hand in the offspring: an edit, a diff or the whole script
@@ -83,6 +84,8 @@ def _dispatch(arguments: list[str]) -> int:
         from evolve.confirm import confirm
 
         return confirm(options.RUN, options.REF, options.replicates, options.workers)
+    elif command == "audit":
+        return _audit(arguments[1:])
     elif command == "export":
         options = _parser("export", "Write every evaluation as a row.", ["RUN", "FILE"]).parse_args(arguments[1:])
         from evolve.inspect import export
@@ -107,6 +110,23 @@ def _dispatch(arguments: list[str]) -> int:
 
         return run(settings, arguments)
     return 0
+
+
+def _audit(arguments: list[str]) -> int:
+    parser = _parser(
+        "audit",
+        "Check an individual: what its edits touch, and one more run whose model is tested, whose clock is compared "
+        "with the kernel's accounts, and whose score is computed again in another process. Exit code 1: something is "
+        "wrong.",
+        ["RUN"],
+    )
+    parser.add_argument(
+        "REF", nargs="?", default="champion", help="an individual's id, a branch or a commit (champion)"
+    )
+    options = parser.parse_args(arguments)
+    from evolve.audit import audit
+
+    return audit(options.RUN, options.REF)
 
 
 def _watch(arguments: list[str]) -> NoReturn:

@@ -13,7 +13,7 @@ import numpy as np
 from deap import base, tools
 
 from evolve.archive.repository import Archive
-from evolve.arena import Direction
+from evolve.arena import Direction, Flagged
 from evolve.breeding import Operators, Source
 from evolve.confirmation import Pair, confirmed, outstanding
 from evolve.disturbance import Disturbance
@@ -21,6 +21,7 @@ from evolve.estimates import Estimates
 from evolve.evaluation import heartbeat
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Cancelled, Trial, cancel
+from evolve.flags import new_flags
 from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
 from evolve.race import Race
 from evolve.replication import REPLICATE_SHARE, Replication
@@ -28,6 +29,7 @@ from evolve.spending import Spending
 from evolve.throughput import pace_of
 from evolve.work import Monitor, Stop, Work
 
+MARGIN = 2.0  # standard deviations of a run, beyond the cut, within which a score is computed again
 RERUNS = 2  # of an evaluation that was disturbed, in one session
 CONFIRM = 4  # fresh runs of the champion, and of the seed genome
 
@@ -65,13 +67,15 @@ class Evolution:
         confirm: int = CONFIRM,
         racing: Race | None = None,
         spending: Spending | None = None,
+        flagged: Flagged = Flagged.AUDIT,
     ) -> None:
         """`max_evals` counts all evaluations in the archive; `make_trial` takes an individual and a replicate.
 
         `sources` are asked for offspring in their order; None: the operators that need no language model.
         `replicate_share` bounds the replicates by which the search decides, `confirm` is the number of fresh
         runs of the champion at its end. `racing` judges running trials; None: every run gets its whole box. No
-        offspring is born once `spending` has reached a cap; None: there is none.
+        offspring is born once `spending` has reached a cap; None: there is none. `flagged` is what becomes of edits
+        that touch what a genome has no business with.
         """
         self.archive = archive
         self.toolbox = toolbox
@@ -91,6 +95,8 @@ class Evolution:
         self._replication = Replication(replicate_share)
         self._confirm = confirm
         self.racing = racing
+        self._flagged = flagged
+        self._flags: dict[int, list[str]] = {}
         self.spending = spending or Spending(float(archive.read_state()["time_box"]))
         self._running: set[Pair] = set()
         self.evaluations = 0
@@ -175,8 +181,30 @@ class Evolution:
         if pair is None:
             return None
         self._running.add(pair)
-        individual, replicate = pair
-        return self._make_trial(self.archive.individuals[individual], replicate)
+        individual, replicate = self.archive.individuals[pair[0]], pair[1]
+        trial = self._make_trial(individual, replicate)
+        if replicate >= CHOICE or self._flags_of(individual):
+            return trial.always_rescored()
+        return replace(trial, bar=self._bar)
+
+    @property
+    def _bar(self) -> float:
+        """The worst score that is computed again, in processes that the genome never touched, before it counts.
+
+        Whoever would enter the population, by the cut of now and a margin, because the cut may have moved when the
+        trial ends.
+        """
+        margin = MARGIN * self.estimates.noise.sd if self.estimates.measured else 0.0
+        return self.cut - margin * float(self.seed_individual.fitness.weights[0])
+
+    def _flags_of(self, individual: Individual) -> list[str]:
+        """What its edit touches; nothing where the arena allows everything."""
+        if self._flagged is Flagged.ALLOW or not individual.parents:
+            return []
+        if individual.id not in self._flags:
+            parents = [self.archive.individuals[id].genome for id in individual.parents]
+            self._flags[individual.id] = new_flags(individual.genome, parents)
+        return self._flags[individual.id]
 
     def race(self, trial: Trial, curve: Curve) -> str | None:
         """Why to stop a running trial, given its learning curve so far; None where it goes on.
@@ -197,6 +225,8 @@ class Evolution:
             entered = sign * outcome.score < sign * self.cut
             behind = self.racing.let_through_at(individual) if self.racing is not None else None
             outcome = replace(outcome, entered=entered, let_through_at=behind)
+        if flags := self._flags_of(individual):
+            outcome = replace(outcome, flags=flags)
         self.archive.record(individual, outcome)
         self._running.discard((outcome.individual, outcome.replicate))
         self._take(individual, outcome)
@@ -306,6 +336,10 @@ class Evolution:
                 individual = self.archive.add(offspring)
                 self._children.update(individual.parents)
                 source.born(individual)
+                if self._flagged is Flagged.REJECT and (flags := self._flags_of(individual)):
+                    reason = f"its edit touches what a genome has no business with: {flags[0]}"
+                    self.tell(Outcome(Status.REJECTED, reason=reason, individual=individual.id))
+                    return None
                 return individual.id, 0
         return None
 

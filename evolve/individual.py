@@ -48,7 +48,8 @@ class Outcome:
     individual: int = -1
     replicate: int = 0
     seed: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)  # startup, training, scoring, total
+    # startup, training, scoring, again (a second scoring), total; and of the CPU: startup_cpu, training_cpu
+    seconds: dict[str, float] = field(default_factory=dict)
     steps: int | None = None
     tokens: int | None = None
     parameters: int | None = None
@@ -57,6 +58,9 @@ class Outcome:
     clock_mhz: float | None = None  # median clock of the GPU's processors in the box
     corpus: str = ""  # fingerprint of the data it trained on
     trusted: bool = True  # False: the script printed its own score
+    verified: str = ""  # the score was computed again, from the model as a "graph" or by its "code"; empty: it was not
+    reported: float | None = None  # then: the score that the run itself gave
+    flags: list[str] = field(default_factory=list)  # what the edit touches that a genome has no business with
     started: float = 0.0  # Unix time
     constants: dict[str, Any] = field(default_factory=dict)  # resolved values of the genome's constants
     curve: list[tuple[float, float]] = field(default_factory=list)  # (progress 0..1, training loss)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from evolve.archive.repository import Archive
@@ -13,7 +14,7 @@ from evolve.confirmation import confirmed
 from evolve.errors import UserError
 from evolve.estimates import Estimates
 from evolve.inbox import outside_lines
-from evolve.individual import FRESH, Status
+from evolve.individual import FRESH, Outcome, Status
 from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
 from evolve.rundir import RunDirectory
@@ -44,6 +45,7 @@ def status(run: str) -> str:
         if refused := state.get("refused"):
             text = ", ".join(f"{name} {count}" for name, count in sorted(refused.items()))
             lines.append(f"offspring refused before a box was spent on them: {text}")
+        lines += _integrity(outcomes)
         lines += llm_report(archive)
         lines += outside_lines(directory)
         lines += _beside_the_search(archive)
@@ -61,6 +63,16 @@ def status(run: str) -> str:
             lines += ["", *champion_lines(best, seed, estimates.noise, state["metric"], direction, run), "", "Lineage"]
             lines += lineage_lines(archive.lineage(best))
     return "\n".join(lines)
+
+
+def _integrity(outcomes: Sequence[Outcome]) -> list[str]:
+    """Whose scores were computed again, and whose edits are flagged; nothing where neither happened."""
+    again = Counter(outcome.verified for outcome in outcomes if outcome.verified)
+    flagged = {outcome.individual for outcome in outcomes if outcome.flags}
+    parts = [f"{sum(again.values())} scores computed again (by {', '.join(f'{k} {n}' for k, n in again.items())})"]
+    named = ", ".join(f"#{id}" for id in sorted(flagged)[:10]) + (", ..." if len(flagged) > 10 else "")
+    parts = (parts if again else []) + ([f"{len(flagged)} edits flagged ({named})"] if flagged else [])
+    return ["integrity: " + ", ".join(parts)] if parts else []
 
 
 def _beside_the_search(archive: Archive) -> list[str]:
@@ -111,6 +123,7 @@ def show(run: str, ref: str) -> str:
             }
             known = ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
             trust = "" if outcome.trusted else " (untrusted: printed by the script)"
+            trust += f" (its model scored again, by its {outcome.verified})" if outcome.verified else ""
             lines.append(f"replicate {outcome.replicate}: {ended}{trust}; {known}")
             if outcome.status is not Status.OK and detail["tail"]:
                 lines += ["    " + line for line in str(detail["tail"]).splitlines()[-15:]]
@@ -119,6 +132,8 @@ def show(run: str, ref: str) -> str:
             lines.append(f"tried on it before: {idea['idea']} ({idea.get('status', '')}{ended})")
         if not details:
             lines.append("not evaluated yet")
+        if flags := [flag for outcome in one.outcomes[:1] for flag in outcome.flags]:
+            lines += ["", "its edit touches what a genome has no business with:", *(f"    {flag}" for flag in flags)]
         if one.parents:
             parent = archive.everyone[one.parents[0]]
             lines += ["", *_diff(parent.genome, one.genome, parent.name, one.name)]

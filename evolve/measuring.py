@@ -21,7 +21,7 @@ from evolve.evaluation.executors import LocalExecutor, Slot, hardware, slots_on
 from evolve.evaluation.racing import Curve
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.worker import run_trial
-from evolve.individual import Individual, Outcome
+from evolve.individual import STUDY, Individual, Outcome
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import Race
 from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, prepare, recovery_lines, require_corpus
@@ -73,7 +73,8 @@ class Runs:
         pair = self._waiting.popleft()
         self._running.add(pair)
         individual, replicate = pair
-        return self._make_trial(self.archive.everyone[individual], replicate)
+        trial = self._make_trial(self.archive.everyone[individual], replicate)
+        return trial if replicate >= STUDY else trial.always_rescored()
 
     def tell(self, outcome: Outcome) -> tuple[Individual, Outcome]:
         """Archive an outcome, and run it again, a few times, where it was disturbed; returns it as it was archived."""

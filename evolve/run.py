@@ -20,7 +20,7 @@ from rich.console import Console
 from evolve import arena as arenas
 from evolve import strategies
 from evolve.archive.repository import Archive
-from evolve.arena import Arena
+from evolve.arena import Arena, Direction
 from evolve.breeding import Operators, Source
 from evolve.engine import Evolution, search
 from evolve.errors import UserError
@@ -57,12 +57,16 @@ OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate
 
 @dataclass(frozen=True)
 class Data:
-    """What `arena.prepare` made ready: a folder, and the fingerprint that every outcome records."""
+    """What `arena.prepare` made ready: a folder, and the fingerprint that every outcome records.
+
+    `parts`: files that a genome gets no name of, but the harness hands over in time: "train" when the clock opens,
+    the validation splits when it is closed. Without them a genome opens its data itself.
+    """
 
     name: str
     fingerprint: str
     folder: str
-    hidden: tuple[str, ...] = ()  # files below the folder that the harness hands over itself, when it is time
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -154,6 +158,7 @@ def _search(
         replicate_share=REPLICATE_SHARE if strategy.honest and settings.selection != "plain" else 0.0,
         confirm=settings.confirm,
         racing=race_of(archive, arena.schedule) if strategy.honest and not settings.no_racing else None,
+        flagged=arena.flagged,
         spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
     archive.write_state({**state, "pop": pop})
@@ -234,7 +239,7 @@ def prepare(arena: Arena) -> Data:
     if done.returncode != 0:
         raise UserError(f"The data of arena '{arena.name}' could not be prepared: {' '.join(command)} failed.")
     last = json.loads(done.stdout.strip().splitlines()[-1])
-    return Data(last["corpus"], last["fingerprint"], last["data"], tuple(last.get("parts", {}).values()))
+    return Data(last["corpus"], last["fingerprint"], last["data"], last.get("parts", {}))
 
 
 def require_corpus(corpus: str, data: Data, directory: RunDirectory) -> None:
@@ -257,10 +262,10 @@ def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directo
             f"{directory.path} was searched with a time box of {state['time_box']:g} s; scores of "
             f"{settings.time_box:g} s do not compare with those. {beside}"
         )
-    prepared = tuple(state.get("prepare", arena.prepare))
-    if settings.corpus is not None and prepared != arena.prepare:
+    searched = state.get("corpus_name", arena.corpus)
+    if settings.corpus is not None and searched != arena.corpus:
         raise UserError(
-            f"{directory.path} was searched on another corpus ({' '.join(prepared)}): scores do not compare. {beside}"
+            f"{directory.path} was searched on another corpus ({searched}): scores do not compare. {beside}"
         )
     if settings.strategy != state.get("strategy", "evolve"):
         raise UserError(
@@ -269,7 +274,7 @@ def _check_same(state: dict[str, Any], arena: Arena, settings: Settings, directo
         )
     if settings.seed not in (None, state["seed"]):
         raise UserError(f"{directory.path} was started with --seed {state['seed']}, not {settings.seed}. {beside}")
-    return replace(arena, time_box=float(str(state["time_box"])), prepare=prepared)
+    return arena.as_searched(state)
 
 
 def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Settings, machine: str) -> Archive:
@@ -283,7 +288,7 @@ def _create(directory: RunDirectory, arena: Arena, data: Data, settings: Setting
             "metric": arena.metric,
             "direction": arena.direction.value,
             "corpus": data.fingerprint,
-            "prepare": list(arena.prepare),
+            "corpus_name": arena.corpus,
             "time_box": arena.time_box,
             "seed": settings.seed or 0,
             "strategy": settings.strategy,
@@ -323,6 +328,7 @@ class TrialMaker:
 
     def _trial(self, individual: int, replicate: int, genome: str, folder: str) -> Trial:
         arena = self.arena
+        splits = SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS
         return Trial(
             individual=individual,
             replicate=replicate,
@@ -342,14 +348,22 @@ class TrialMaker:
             output_kb=arena.output_kb,
             environment={**arena.environment, "GPT_DATA": self.data.folder},
             device=arena.device,
+            opening=self._files("train"),
+            closing=self._files(*splits),
+            startup_cpu=arena.startup_cpu,
+            scorer=arena.scorer,
+            higher_is_better=arena.direction is Direction.MAX,
+            splits=splits,
+            compiled=self.compiled,
             sandbox=self.sandbox,
             readable=(*arena.readable, *([self.data.folder] if self.data.folder else [])),
             # A run may lie below something that is readable, as the user's own modules are.
-            hidden=(str(self.directory.path.resolve()), *self.data.hidden),
-            compiled=self.compiled,
-            splits=SEARCH_SPLITS if replicate < FRESH else FRESH_SPLITS if replicate < STUDY else STUDY_SPLITS,
+            hidden=(str(self.directory.path.resolve()), *self.data.parts.values()),
             folder=str((self.directory.trials / folder).resolve()),
         )
+
+    def _files(self, *parts: str) -> tuple[str, ...]:
+        return tuple(self.data.parts[part] for part in parts) if self.data.parts else ()
 
 
 def _introduce(

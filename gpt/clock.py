@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 
 class Clock:
@@ -47,3 +48,24 @@ class Clock:
     @property
     def over(self) -> bool:
         return self.closed or self.elapsed >= self.box
+
+
+class Pace:
+    """How long the steps of a run take, and what was done since the last batch was asked for."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now` gives seconds: on the CPU of its own time, which a busy machine does not stretch."""
+        self._now = now
+        self._served_at: float | None = None
+        self.longest = 0.0  # seconds between two batches
+
+    def serve(self) -> None:
+        """A batch is handed out."""
+        if self._served_at is not None:
+            self.longest = max(self.longest, self.since)
+        self._served_at = self._now()
+
+    @property
+    def since(self) -> float:
+        """Seconds since the last batch; 0 before the first."""
+        return 0.0 if self._served_at is None else self._now() - self._served_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,9 @@ def _optional_descriptor(environment: Mapping[str, str]) -> int | None:
     if descriptor < 0:
         return None
     try:
-        os.fstat(descriptor)
-    except OSError as error:
-        raise UserError(f"GPT_REPORT_FD={descriptor} is not an open file descriptor.") from error
+        is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:
+        is_socket = False
+    if not is_socket:
+        raise UserError(f"GPT_REPORT_FD={descriptor} is not an open Unix socket.")
     return descriptor

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +53,10 @@ class Prepared:
         self.folder = folder
         try:
             self.meta = Meta(**json.loads((folder / META).read_text(encoding="utf-8")))
-            whole = (folder / TRAIN).stat().st_size == 2 * self.meta.train_tokens
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
                 f"'{folder}' holds no prepared corpus ({error}). Make one with `python -m gpt.prepare`."
             ) from error
-        if not whole:
-            raise UserError(_damaged(folder))
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -67,26 +64,28 @@ class Prepared:
 
     @cached_property
     def train(self) -> NDArray[np.uint16]:
-        """Tokens to train on, shape (train_tokens,), mapped; the system is asked to read them ahead."""
-        with (self.folder / TRAIN).open("rb") as file:
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        return np.memmap(self.folder / TRAIN, dtype="<u2", mode="r")
+        """Tokens to train on, shape (train_tokens,), mapped."""
+        return self._tokens(TRAIN, self.meta.train_tokens)
 
     def validation(self, split: str) -> NDArray[np.uint16]:
-        """Tokens of one of the SPLITS to score on, shape (validation_tokens[split],), mapped and not read.
+        """Tokens of one of the SPLITS to score on, shape (validation_tokens[split],), mapped."""
+        return self._tokens(split, self.meta.validation_tokens[split])
 
-        They are looked for only here: whoever trains need not be able to see them. Raises UserError where
-        they are absent or damaged.
+    def _tokens(self, part: str, count: int) -> NDArray[np.uint16]:
+        """Looked for only here: whoever is handed the tokens of a part need not be able to see its file.
+
+        Raises UserError where they are absent or damaged.
         """
-        file = self.folder / part_file(split)
+        file = self.folder / part_file(part)
         try:
-            whole = file.stat().st_size == 2 * self.meta.validation_tokens[split]
+            whole = file.stat().st_size == 2 * count
         except OSError as error:
-            raise UserError(f"The validation tokens {file} cannot be read: {error.strerror}.") from error
+            raise UserError(f"The tokens {file} cannot be read: {error.strerror}.") from error
         if not whole:
-            raise UserError(_damaged(self.folder))
-        return np.memmap(file, dtype="<u2", mode="r")
+            raise UserError(
+                f"The prepared corpus in '{self.folder}' is damaged. Delete that folder and prepare it again."
+            )
+        return mapped(file)
 
     @cached_property
     def token_bytes(self) -> NDArray[np.uint16]:
@@ -95,8 +94,16 @@ class Prepared:
 
     def summary(self) -> dict[str, Any]:
         """What `python -m gpt.prepare` prints as its last line."""
-        return asdict(self.meta) | {"data": str(self.folder)}
+        files = {"train": TRAIN, **{split: part_file(split) for split in SPLITS}}
+        parts = {part: str(self.folder / file) for part, file in files.items()}
+        return asdict(self.meta) | {"data": str(self.folder), "parts": parts}
 
 
-def _damaged(folder: Path) -> str:
-    return f"The prepared corpus in '{folder}' is damaged. Delete that folder and prepare it again."
+def mapped(file: Path | BinaryIO) -> NDArray[np.uint16]:
+    """The tokens in a file, mapped; the system is asked to read them ahead."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return mapped(opened)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+    return np.memmap(file, dtype="<u2", mode="r")

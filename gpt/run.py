@@ -9,7 +9,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 import torch
@@ -18,19 +18,21 @@ from torch import Tensor, nn
 from gpt import summary
 from gpt.batches import Rows, validation_rows
 from gpt.by_hand import ByHand
-from gpt.clock import Clock
+from gpt.clock import Clock, Pace
 from gpt.errors import ContractError, UserError
+from gpt.export import hand_over
 from gpt.harness import DEFAULT_SEQUENCE_LENGTH, Harness
 from gpt.mfu import mfu_percent
-from gpt.prepared import Prepared
+from gpt.prepared import Prepared, mapped
 from gpt.report import Report
 from gpt.scoring import bits_per_byte
+from gpt.state import state_hash
 
 CURVE_POINTS = 64  # at most, in one box
 PRINTED_POINTS = 8  # of them, when the genome runs by hand
 VIOLATION = 3  # the exit code of a run that broke the contract
 
-_started: list[Run] = []
+_started: list[Run | None] = []
 
 
 class Run:
@@ -43,13 +45,7 @@ class Run:
         self.device = device
         self.seed = harness.seed
         self.box = harness.box
-        row = corpus.meta.row
-        self.sequence_length = harness.sequence_length or (row - 1 if row else DEFAULT_SEQUENCE_LENGTH)
-        if row and self.sequence_length != row - 1:
-            raise UserError(
-                f"GPT_SEQUENCE_LENGTH={self.sequence_length}, but the corpus in '{corpus.folder}' is packed for "
-                f"{row - 1}: prepare it with --sequence-length {self.sequence_length}."
-            )
+        self.sequence_length = sequence_length(harness, corpus)
         self.vocab_size = corpus.meta.vocab_size
         self._corpus = corpus
         self._splits = harness.splits
@@ -57,7 +53,8 @@ class Run:
         self._clock = Clock(harness.box)
         self._report = Report(harness.report_fd)
         self._started_at = time.monotonic()
-        self._rows = Rows(corpus.train, self.sequence_length, self.seed, packed=row > 0)
+        self._rows: Rows | None = None  # what a run trains on is opened with its clock
+        self._pace = Pace(time.monotonic if device.type == "cuda" else time.process_time)
         self._steps = 0
         self._tokens = 0
         self._next_point = 0
@@ -86,15 +83,11 @@ class Run:
     def _batches(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         if self._clock.closed:
             raise RuntimeError("The run is finished: there are no more batches.")
-        if not self._clock.opened:
-            gc.collect()
-            gc.disable()  # its pauses cost a GPU more than what it finds; `log` lets it look from time to time
-            self._synchronize()  # what was queued before the box must not run inside it
-            self._clock.open()
-            self._report.send("open")
+        source = self._rows or self._open()
         behind: torch.Event | None = None
         while not self._clock.over:
-            rows = self._to_device(self._rows.draw(batch_size))
+            self._pace.serve()
+            rows = self._to_device(source.draw(batch_size))
             self._steps += 1
             self._tokens += batch_size * self.sequence_length
             yield rows[:, :-1].contiguous(), rows[:, 1:].contiguous()
@@ -105,6 +98,20 @@ class Run:
                     behind.synchronize()
                 behind = torch.Event(self.device)
                 behind.record()
+
+    def _open(self) -> Rows:
+        """Start the clock; before it, a run whose harness hands the training tokens over does not have them."""
+        gc.collect()
+        gc.disable()  # its pauses cost a GPU more than what it finds; `log` lets it look from time to time
+        self._synchronize()  # what was queued before the box must not run inside it
+        _, files = self._report.ask("open")
+        try:
+            tokens = mapped(files[0]) if files else self._corpus.train
+        except UserError as error:
+            self._end_unusable(error)
+        self._rows = Rows(tokens, self.sequence_length, self.seed, packed=self._corpus.meta.row > 0)
+        self._clock.open()
+        return self._rows
 
     def _to_device(self, rows: Tensor) -> Tensor:
         """As int64, (B, T + 1), on the run's device; to a GPU from pinned memory, so that the host does not wait."""
@@ -157,20 +164,24 @@ class Run:
         self._clock.close()
         gc.enable()
         seconds = self._clock.elapsed
-        self._report.send("close", training_seconds=seconds, steps=self._steps, tokens=self._tokens)
+        pace = {"last_step": self._pace.since, "longest_step": self._pace.longest}
+        # Said before the validation tokens are here: what is scored later, here and elsewhere, must be this.
+        state = state_hash(model) if isinstance(model, nn.Module) else ""
+        counts = {"steps": self._steps, "tokens": self._tokens}
+        _, files = self._report.ask("close", training_seconds=seconds, state=state, **counts, **pace)
         opened = time.monotonic()
         try:
-            scores = {split: self._score(model, split) for split in self._splits}
+            rows = self._validation(files)
+            scores = {split: self._score(model, rows[split], state) for split in self._splits}
         except ContractError as violation:
             self._end_violated(violation)
         except UserError as error:
-            print(error, file=sys.stderr, flush=True)
-            sys.exit(2)
+            self._end_unusable(error)
         first, *further = self._splits
         parameters = sum(parameter.numel() for parameter in model.parameters())
         constants = summary.constants(sys.modules["__main__"])
         memory = summary.peak_memory_mb(self.device)
-        self._report.send(
+        answer, files = self._report.ask(
             "result",
             val_bpb=scores[first],
             **{f"{split}_bpb": scores[split] for split in further},
@@ -191,16 +202,29 @@ class Run:
             depth=constants.get("DEPTH"),
         )
         print(figures, flush=True)
+        if answer.get("again"):
+            state_file, graph_file = files
+            self._report.send("exported", reason=hand_over(model, self.device, state_file, graph_file))
 
-    def _score(self, model: nn.Module, split: str) -> float:
-        rows = validation_rows(self._corpus.validation(split), self.sequence_length, self._validation_tokens)
+    def _validation(self, files: list[BinaryIO]) -> dict[str, Tensor]:
+        """The rows of each split, from what the harness handed over, or from the corpus where it handed nothing."""
+        parts = map(mapped, files) if files else map(self._corpus.validation, self._splits)
+        rows = [validation_rows(part, self.sequence_length, self._validation_tokens) for part in parts]
+        return dict(zip(self._splits, rows, strict=True))
+
+    def _score(self, model: nn.Module, rows: Tensor, state: str) -> float:
         token_bytes = torch.from_numpy(self._corpus.token_bytes.astype(np.int64))
-        return bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed)
+        return bits_per_byte(model, rows.to(self.device), token_bytes.to(self.device), self.seed, state)
 
     def _end_violated(self, violation: ContractError) -> NoReturn:
         self._report.send("violation", reason=str(violation))
         print(f"Contract broken: {violation}", file=sys.stderr, flush=True)
         sys.exit(VIOLATION)
+
+    @staticmethod
+    def _end_unusable(error: UserError) -> NoReturn:
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(2)
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
@@ -239,6 +263,23 @@ def start_run() -> Run:
     if harness.report_fd is None:
         print(f"{run.corpus_name}, {run.box:g} s on {device}, seed {run.seed}", flush=True)
     return run
+
+
+def sequence_length(harness: Harness, corpus: Prepared) -> int:
+    """Tokens of a row. Raises UserError where the corpus is packed for another length."""
+    row = corpus.meta.row
+    length = harness.sequence_length or (row - 1 if row else DEFAULT_SEQUENCE_LENGTH)
+    if row and length != row - 1:
+        raise UserError(
+            f"GPT_SEQUENCE_LENGTH={length}, but the corpus in '{corpus.folder}' is packed for "
+            f"{row - 1}: prepare it with --sequence-length {length}."
+        )
+    return length
+
+
+def refuse_start() -> None:
+    """For a process that trains nothing: `gpt.start()` raises in it."""
+    _started.append(None)
 
 
 def _device(wanted: str | None) -> torch.device:

@@ -44,6 +44,8 @@ def test_an_unknown_arena_names_the_nearest() -> None:
         ('name = "m"\nscript = "train.py"\ntime_bocks = 3', "unknown key 'time_bocks'. Did you mean 'time_box'"),
         ('name = "m"\nscript = "train.py"\ndirection = "down"', "must be one of min, max"),
         ('name = "m"\nscript = "train.py"\ntime_box = 0', "above zero"),
+        ('name = "m"\nscript = "train.py"\nflagged = "maybe"', "must be one of reject, audit, allow"),
+        ('name = "m"\nscript = "train.py"\nscorer = "gpt.rescore; x"', "must be the name of a module"),
         ("name = ", "not valid TOML"),
         ('name = "m"\nscript = "other.py"', "not in that folder"),
     ],

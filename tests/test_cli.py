@@ -98,6 +98,21 @@ def test_confirm_adds_fresh_runs_to_what_is_there(searched: tuple[Path, str]) ->
     assert evolve("confirm", "run", "999", cwd=folder).returncode == 2
 
 
+def test_audit_runs_an_individual_once_more_and_says_what_it_checked(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+    with Archive.open(folder / "run" / "archive.git") as archive:
+        before = len(archive.individuals[2].outcomes)
+    done = evolve("audit", "run", 2, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.split("Audit of #2")[1]
+    for word in ("edits", "run", "model", "score", "clock", "agreement", "unchecked", "Nothing is wrong."):
+        assert word in said
+    assert "names no scorer" in said and "standard deviations from the mean" in said
+    with Archive.open(folder / "run" / "archive.git") as archive:
+        assert len(archive.individuals[2].outcomes) == before + 1
+    assert evolve("audit", "run", "999", cwd=folder).returncode == 2
+
+
 def test_the_archive_tells_the_story_with_git_alone(searched: tuple[Path, str]) -> None:
     git = ["git", "-C", str(searched[0] / "run" / "archive.git")]
     log = subprocess.run(

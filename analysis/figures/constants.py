@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.frames import Frames
-from analysis.style import BLUE, FAINT, STRONG, Size, figure, legend, note, number
+from analysis.style import BLUE, FAINT, STRONG, Size, figure, legend, note, number, short
 
 MOST = 14  # constants that are drawn
 
@@ -40,7 +40,7 @@ def constants(frames: Frames, axes: Axes) -> None:
         before, after = table.at[path[0], name], table.at[path[-1], name]
         text = f"{number(before)} → {number(after)}" if before != after else number(before)
         axes.text(1.02 * births + 0.5, row, text, va="center", fontsize=7.5)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [short(name, 20) for name in names])
     axes.tick_params(axis="y", length=0, labelsize=7.5)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(-0.02 * births, 1.38 * births)

@@ -7,9 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.frames import Frames
-from analysis.style import BLUE, FAINT, MUTED, SKY, Size, figure, legend, note
+from analysis.style import BLUE, FAINT, MUTED, SKY, Size, figure, legend, note, short
 
 KINDS = (("better", BLUE, "better than its parent"), ("not_better", SKY, "not better"), ("failed", FAINT, "no score"))
+
+LONGEST = 20  # characters of an operator's or a model's name
 
 
 def _size(frames: Frames) -> Size:
@@ -28,7 +30,7 @@ def operators(frames: Frames, axes: Axes) -> None:
     for column, colour, label in KINDS:
         axes.barh(rows, table[column], left=left, color=colour, height=0.66, label=label)
         left += table[column].to_numpy(dtype=float)
-    names = [f"{operator}\n{model}" if model else operator for operator, model in table.index]
+    names = ["\n".join(short(part, LONGEST) for part in both if part) for both in table.index]
     axes.set_yticks(rows, names)
     axes.tick_params(axis="y", length=0)
     for row, (_, one) in enumerate(table.iterrows()):

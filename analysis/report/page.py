@@ -8,6 +8,7 @@ import html
 import inspect
 import json
 import math
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def write(run: str, file: str | None = None) -> str:
     beside = directory.path if directory.path == directory.archive.parent else Path()  # not into a clone
     path = Path(file) if file else beside / "report.html"
     with Archive.open(directory.archive) as archive:
-        text = build(archive, directory, live=False)
+        text = build(archive, directory)
         count = len(archive.individuals)
     try:
         path.write_text(text, encoding="utf-8")
@@ -48,8 +49,8 @@ def write(run: str, file: str | None = None) -> str:
     return f"{count} individuals in {path} ({len(text.encode()) / 1e6:.1f} MB)"
 
 
-def build(archive: Archive, directory: RunDirectory, *, live: bool) -> str:
-    """The page of an open archive. A `live` one asks the server that it came from for a later one, again and again."""
+def build(archive: Archive, directory: RunDirectory, *, revision: str = "") -> str:
+    """The page of an open archive. One with a revision asks the server that it came from for a later one."""
     name = reading.name_of(directory)
     frames = reading.read(archive, name)
     champion = archive.champion()
@@ -59,15 +60,15 @@ def build(archive: Archive, directory: RunDirectory, *, live: bool) -> str:
     code = f'"use strict";\n(() => {{\n{scripts}}})();\n'
     return _fill(
         (STATIC / "template.html").read_text(encoding="utf-8"),
-        policy=content_policy((library, code), live=live),
+        policy=content_policy((library, code), live=bool(revision)),
         name=html.escape(name),
-        standing=html.escape(_standing(frames, live)),
+        standing=html.escape(_standing(frames, bool(revision))),
         style=(STATIC / "page.css").read_text(encoding="utf-8"),
         tiles="".join(_tile(tile) for tile in tiles(archive, frames)),
         sentences="".join(f"<p>{html.escape(line)}</p>" for line in sentences(archive, directory)),
         figures=_figures(frames),
         patch=_patch(patch),
-        index=embedded(index(frames, live=live)),
+        index=embedded(index(frames, revision)),
         details=details.packed(archive, dict(frames.evaluations["kind"])),
         library=library,
         code=code,
@@ -82,14 +83,14 @@ def content_policy(scripts: tuple[str, ...], *, live: bool) -> str:
         "script-src " + " ".join(f"'sha256-{digest}'" for digest in hashes),
         "style-src 'unsafe-inline'",
         "img-src data:",
-        f"connect-src {chr(39)}{'self' if live else 'none'}{chr(39)}",
+        "connect-src 'self'" if live else "connect-src 'none'",
         "base-uri 'none'",
         "form-action 'none'",
     ]
     return "; ".join(rules)
 
 
-def index(frames: Frames, *, live: bool) -> dict[str, Any]:
+def index(frames: Frames, revision: str) -> dict[str, Any]:
     """What graph and list show of every individual: columns, each with a value an individual."""
     table, place = frames.individuals, layered(frames)
     colours, ends = score_colours(frames)
@@ -104,7 +105,7 @@ def index(frames: Frames, *, live: bool) -> dict[str, Any]:
         "colour": colours,
     }
     return {
-        "live": live,
+        "revision": revision,
         "metric": frames.metric,
         "minimise": frames.minimise,
         "champion": frames.champion,
@@ -156,6 +157,7 @@ def _figures(frames: Frames) -> str:
         if name in NOT_A_FIGURE:
             continue
         caption = html.escape(" ".join((inspect.getdoc(draw) or "").split()))
+        caption = re.sub("`([^`]*)`", r"<code>\1</code>", caption)
         drawn = inline(draw(frames), name, html.escape(name.replace("_", " "), quote=True))
         parts.append(f'<figure id="figure-{name}">{drawn}<figcaption>{caption}</figcaption></figure>')
     return "\n".join(parts)

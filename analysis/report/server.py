@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import sys
 import threading
 import time
 from http import HTTPStatus
@@ -37,7 +38,7 @@ class Source:
             if time.monotonic() >= self._due and (revision := _revision(self._directory.archive)) != self._revision:
                 began = time.monotonic()
                 with Archive.open(self._directory.archive) as archive:
-                    self._page = build(archive, self._directory, live=True).encode()
+                    self._page = build(archive, self._directory, revision=revision).encode()
                 self._revision = revision
                 took = time.monotonic() - began
                 self._due = time.monotonic() + max(LEAST_PAUSE, took / SHARE)
@@ -57,6 +58,11 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, source: Source, port: int) -> None:
         self.source = source
         super().__init__((ADDRESS, port), Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Readers come and go: that is nothing to tell."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     @property
     def url(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the device. Raises ArchiveWriteError."""
+    """Flush the names in a folder to the device, where its file system can. Raises ArchiveWriteError."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -73,7 +74,8 @@ def sync_folder(folder: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise write_error(error, folder) from error
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems flush files alone
+            raise write_error(error, folder) from error
 
 
 def write_error(error: OSError, path: Path) -> ArchiveWriteError:

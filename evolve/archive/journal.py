@@ -58,10 +58,16 @@ class Journal:
         self._size = size
 
     def checkpoint(self) -> None:
-        """All of it is in git now: begin a new one, and keep the old one in place of the one before."""
+        """All of it is in git now: begin a new one, and keep the old one in place of the one before.
+
+        Raises ArchiveWriteError; the next checkpoint then does the same again.
+        """
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                self._path.rename(self._folder / PREVIOUS)
+        except OSError as error:
+            raise write_error(error, self._path) from error
         self._close_file()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.rename(self._folder / PREVIOUS)
 
     def close(self, *, remove: bool) -> None:
         """`remove`: everything is in git, and no later engine needs to look."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,7 +77,7 @@ class Refs:
         deadline = time.monotonic() + LOCK_WAIT
         while True:
             try:
-                files.create(lock, b"")
+                os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
                 return lock
             except FileExistsError as error:
                 if time.monotonic() > deadline:
@@ -84,6 +85,8 @@ class Refs:
                         errno.EEXIST, "Another process holds the lock of the references", str(lock)
                     ) from error
                 time.sleep(0.002)
+            except OSError as error:
+                raise files.write_error(error, lock) from error
 
     def _unshadow(self, name: str) -> None:
         """Remove the file that somebody else's git made of a reference of ours: git would read it instead."""
@@ -93,11 +96,14 @@ class Refs:
 
 def keep_backup(git_dir: Path) -> None:
     """Keep `packed-refs`, which is about to be replaced, under another name."""
-    backup = git_dir / BACKUP
+    packed, backup = git_dir / PACKED, git_dir / BACKUP
     try:
         backup.unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.link(git_dir / PACKED, backup)
+        if packed.exists():
+            try:
+                os.link(packed, backup)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(packed, backup)
     except OSError as error:
         raise files.write_error(error, backup) from error
 

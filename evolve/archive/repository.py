@@ -49,7 +49,8 @@ class Archive:
     """A search's history in a bare git repository; there is no other database.
 
     One engine writes (it makes sure of that itself), any number of readers look on. Whatever a call wrote
-    survives the death of the process once the call has returned, and a reader sees all of it or nothing.
+    survives the death of the process, and a power cut, once the call has returned, and a reader sees all of it or
+    nothing. Git itself sees it then, too, or a second later inside `gathering`.
     Every call that writes may raise ArchiveWriteError; the archive is then as before the call, on disk and
     in memory, but for objects that nothing refers to, and the call may be repeated.
     """

@@ -46,6 +46,12 @@ class Isolation:
         )
 
 
+def is_forked(preload: tuple[str, ...], mode: Mode) -> bool:
+    """Whether a process that wants these modules finds them imported, and does not pay for that itself."""
+    # Where a fork may not be confined, bubblewrap can still confine what it starts.
+    return bool(preload) and not (mode is Mode.BWRAP and probe().fork)
+
+
 def launch(
     argv: Sequence[str],
     isolation: Isolation,
@@ -62,8 +68,7 @@ def launch(
     `output` is a pipe for what it prints; `descriptors` become 3 and on in it. The caller keeps its own copies. Raises
     HarnessFault where it cannot be started, UserError where the modules cannot be imported.
     """
-    if isolation.mode is Mode.BWRAP and probe().fork:
-        preload = ()  # bubblewrap can confine what it starts, and nothing here may confine a fork as well
+    preload = preload if is_forked(preload, isolation.mode) else ()
     job = Job(
         argv=list(argv[1:] if preload else argv),
         script=argv[1] if preload else None,

@@ -39,6 +39,11 @@ class Report:
     score: float | None = None  # None: none yet, or not a number
     locked: float | None = None  # on the locked split, where it was scored on that, too
     training_seconds: float = 0.0  # as claimed
+    last_step: float = 0.0  # seconds of work since the last batch was asked for, as claimed
+    longest_step: float = math.inf  # between two batches
+    state: str = ""  # hash of the trained model, said before its score could be known
+    exported: str | None = None  # the model was handed over; why it is no graph, or ""
+    model: str = ""  # what was scored: of a second scoring alone
     steps: int | None = None
     tokens: int | None = None
     parameters: int | None = None
@@ -55,22 +60,24 @@ class Report:
     _bytes: int = 0
     _events: int = 0
 
-    def feed(self, data: bytes, now: float) -> None:
-        """Take in what was read from the pipe at time `now`; a last line without its end waits."""
+    def feed(self, data: bytes, now: float) -> list[str]:
+        """Take in what was read at time `now`; a last line without its end waits. Gives the names of the events."""
         if self.malformed:
-            return
+            return []
         self._bytes += len(data)
         *lines, rest = (bytes(self._line) + data).split(b"\n")
         self._line = bytearray(rest)
+        names: list[str] = []
         try:
             for line in lines:
-                self._read(line, now)
+                names.append(self._read(line, now))
             if len(rest) > MAX_LINE or self._bytes > MAX_BYTES:
                 raise MalformedReport(f"{self._bytes} bytes, or a line of more than {MAX_LINE}")
         except MalformedReport as error:
             self.malformed = str(error)
+        return names
 
-    def _read(self, line: bytes, now: float) -> None:
+    def _read(self, line: bytes, now: float) -> str:
         self._events += 1
         if len(line) > MAX_LINE or self._events > MAX_EVENTS:
             raise MalformedReport(f"more than {MAX_EVENTS} events, or one of more than {MAX_LINE} bytes")
@@ -88,12 +95,18 @@ class Report:
             self.training_seconds = _finite(event, "training_seconds")
             self.steps = _count(event, "steps")
             self.tokens = _count(event, "tokens")
+            self.state = _text(event, "state") if "state" in event else ""
+            if "longest_step" in event and self.steps > 1:
+                self.last_step, self.longest_step = _finite(event, "last_step"), _finite(event, "longest_step")
         elif name == "result" and self.phase is Phase.SCORING and not self.finished:
             self._result(event)
+        elif name == "exported" and self.finished and self.exported is None:
+            self.exported = _text(event, "reason")
         elif name == "violation":
             self.violation = _text(event, "reason")
         else:
             raise MalformedReport(f"the event {str(name)[:40]!r} while {self.phase.value}")
+        return str(name)
 
     def _point(self, event: dict[str, Any]) -> None:
         self.progress = min(1.0, max(0.0, _finite(event, "progress")))
@@ -112,6 +125,8 @@ class Report:
             self.parameters = _count(event, "parameters")
         if event.get("peak_memory_mb") is not None:
             self.peak_memory_mb = _finite(event, "peak_memory_mb")
+        if "model" in event:
+            self.model = _text(event, "model")
         self.constants = event.get("constants") or {}
         if not isinstance(self.constants, dict):
             raise MalformedReport("'constants' is not an object")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evolve.errors import UserError
@@ -53,6 +54,12 @@ class Trial:
     output_kb: int = 256
     environment: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
+    opening: tuple[str, ...] = ()  # files whose descriptors the genome gets when its clock opens
+    closing: tuple[str, ...] = ()  # and when it is closed
+    startup_cpu: float = math.inf  # CPU seconds before the clock opens
+    scorer: str = ""  # module that scores a trained model again, in other processes; empty: no score is computed again
+    bar: float | None = None  # the worst score that is computed again; None: none is
+    higher_is_better: bool = False
     compiled: str = ""  # folder of compiled code that the runs of an archive share; empty: they share none
     fills_cache: bool = False  # this run of the seed genome makes that folder
     splits: tuple[str, ...] = ("search",)  # of the validation tokens, to be scored on; the first gives the metric
@@ -87,6 +94,16 @@ class Trial:
     def overall_cap(self) -> float:
         """Seconds that a script without a report may take from start to exit."""
         return self.startup + self.time_box + self.grace + self.scoring
+
+    def rescores(self, score: float | None) -> bool:
+        """Whether a run that ended with this score is scored again before it counts."""
+        if score is None or self.bar is None or not self.scorer:
+            return False
+        return score >= self.bar if self.higher_is_better else score <= self.bar
+
+    def always_rescored(self) -> Trial:
+        """The same trial, whose model is scored again however it scores."""
+        return replace(self, bar=-math.inf if self.higher_is_better else math.inf)
 
 
 def cancel(folder: str | os.PathLike[str], why: str) -> bool:

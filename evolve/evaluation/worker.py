@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import shutil
@@ -10,13 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from evolve.evaluation import classify, compile_cache, heartbeat
+from evolve.evaluation.channel import Channel
 from evolve.evaluation.deadlines import deadline
 from evolve.evaluation.environment import genome_environment, parent_environment
 from evolve.evaluation.executors import Slot, current_slot, require_linux, stop_requested
-from evolve.evaluation.isolation import Isolation, launch
+from evolve.evaluation.isolation import Isolation, is_forked, launch
 from evolve.evaluation.launcher import Exit, Supervised
 from evolve.evaluation.output import Output
 from evolve.evaluation.report import Report
@@ -29,6 +32,7 @@ BEAT = 0.25  # seconds between heartbeats
 KILL_CAP = 5.0  # seconds that a supervisor has to end its tree, before it is itself killed
 FAULT_CAP = 30.0  # seconds after which a tree that does not end is the harness's fault
 READ_SIZE = 64 * 1024  # bytes: what a pipe holds
+SCORER = "scorer.py"
 
 
 def run_trial(trial: Trial) -> Outcome:
@@ -45,14 +49,48 @@ def run_trial(trial: Trial) -> Outcome:
         # A text that UTF-8 cannot write is left to Python to refuse: the genome's error, not the harness's.
         (trial.scratch / trial.script).write_bytes(trial.source.encode("utf-8", errors="surrogatepass"))
         compile_cache.bring(trial)
-        with _pipe() as output, _pipe() as report:
-            run = _Run(trial, output, report if trial.score == "harness" else None)
-            outcome = classify.outcome(trial, run.watch())
+        ending = _watched(trial)
+        outcome = classify.outcome(trial, ending)
         if trial.fills_cache and outcome.status is Status.OK:
             compile_cache.keep(trial)
+        if trial.rescores(outcome.score):
+            _remove(trial.scratch)  # nothing that the genome left may reach those who score its model
+            again = _score_again(trial) if ending.report.exported is not None else None
+            outcome = classify.rescored(outcome, ending, again)
         return outcome
     finally:
         _remove(folder)
+
+
+def _watched(trial: Trial) -> classify.Ending:
+    with _pipe() as output, Channel() as channel:
+        return _Run(trial, output, channel).watch()
+
+
+def _score_again(trial: Trial) -> classify.Ending:
+    """Score the model that was handed over once more, in processes of their own without any training data."""
+    folder = Path(trial.folder)
+    source = folder / "genome"
+    source.write_bytes(trial.source.encode("utf-8", errors="surrogatepass"))
+    scorer = replace(
+        trial,
+        source=f"from {trial.scorer} import main\nmain()\n",
+        script=SCORER,
+        command=("{python}", "{script}"),
+        folder=str(folder / "again"),
+        opening=(str(source), *map(str, _exports(trial))),
+        grace=trial.scoring,
+        startup_cpu=math.inf,
+        bar=None,
+    )
+    (scorer.scratch / "tmp").mkdir(parents=True)
+    (scorer.scratch / SCORER).write_text(scorer.source, encoding="utf-8")
+    return _watched(scorer)
+
+
+def _exports(trial: Trial) -> tuple[Path, Path]:
+    """Where a genome's process writes its trained model: as a state, and as a graph."""
+    return Path(trial.folder, "model.state"), Path(trial.folder, "model.graph")
 
 
 @contextlib.contextmanager
@@ -70,18 +108,21 @@ def _pipe() -> Iterator[list[int]]:
 class _Run:
     """A genome that is running: its pipes, its supervisor, and what was decided about it."""
 
-    def __init__(self, trial: Trial, output: list[int], report: list[int] | None) -> None:
+    def __init__(self, trial: Trial, output: list[int], channel: Channel) -> None:
         self._trial = trial
         self._folder = Path(trial.folder)
         self._output = Output(trial.output_kb * 1000)
         self._report = Report(trial.metric)
+        self._channel = channel
         self._readers: dict[int, Callable[[bytes], None]] = {output[0]: self._output.feed}
-        if report is not None:
-            self._readers[report[0]] = lambda data: self._report.feed(data, time.monotonic())
-        self._genome = _launch(trial, current_slot(), output[1], None if report is None else report[1])
-        for ends in (output, report or []):
-            while len(ends) > 1:  # the genome's tree now holds the only writing ends
-                os.close(ends.pop())
+        reports = trial.score == "harness"
+        if reports:
+            self._readers[channel.ours] = self._take_events
+        self._slot = current_slot()
+        self._cpu: dict[str, float] = {}  # CPU seconds of all its processes when an event came
+        self._genome = _launch(trial, self._slot, output[1], channel.theirs if reports else None)
+        os.close(output.pop())  # the genome's tree now holds the only other ends
+        channel.close_theirs()
         self._unix, self._started = time.time(), time.monotonic()
         self._exit: Exit | None = None
         self._over = False
@@ -114,13 +155,36 @@ class _Run:
                     pass
         if self._cancelled:
             raise Cancelled(self._cancelled)
-        return classify.Ending(self._report, self._output, self._stop, self._exit, self._unix, self._started, ended)
+        return classify.Ending(
+            self._report,
+            self._output,
+            self._stop,
+            self._exit,
+            self._unix,
+            self._started,
+            ended,
+            self._cpu,
+            len(self._slot.cores),
+            is_forked(self._trial.preload, Mode(self._trial.sandbox)),
+        )
+
+    def _take_events(self, data: bytes) -> None:
+        """Answer what asks for an answer. The genome's process waits for it: what it used of the CPU stands still."""
+        for event in self._report.feed(data, time.monotonic()):
+            if event in ("open", "close"):
+                self._cpu[event] = self._genome.cpu_seconds()
+                self._channel.answer(self._trial.opening if event == "open" else self._trial.closing)
+            elif event == "result":
+                again = self._trial.rescores(self._report.score)
+                self._channel.answer(list(map(str, _exports(self._trial))) if again else (), write=True, again=again)
 
     def _read(self, fd: int) -> bool:
         """Take in what a pipe holds, at most READ_SIZE; False where there is nothing (more)."""
         try:
             data = os.read(fd, READ_SIZE)
         except BlockingIOError:
+            return False
+        except ConnectionResetError:  # it ended without having read an answer
             return False
         self._readers[fd](data)
         return bool(data)

@@ -30,6 +30,7 @@ from evolve.measuring import Workplace
 OPERATOR = "prune"
 CHECK = MOST // 2  # within a candidate's numbers: from here on are those of its check on fresh seeds
 CHECK_RUNS = 2  # a check has so many times the runs of a round
+GOES = (Verdict.REAL, Verdict.NOISE, Verdict.NEEDED)  # of what is left over REF: where the step may go
 
 
 class Fate(enum.StrEnum):
@@ -40,7 +41,7 @@ class Fate(enum.StrEnum):
     HARM = "kept: the rest needs it"  # without it and what was dropped before, REF is beyond noise
     CONFLICT = "kept: in conflict"  # it cannot be taken out alone
     EMPTY = "nothing left"  # later steps undid or replaced it
-    UNDECIDED = "undecided"  # runs are missing
+    UNDECIDED = "undecided"  # runs are missing, or too few
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,8 @@ class _Elimination:
             if id in single:
                 gain = paired.gain((ABLATION, self._origin.id), (ABLATION, single[id].id))
                 self._gains[id] = gain
-                if gain.verdict in (Verdict.HARMFUL, Verdict.FAILED):
-                    self._fates[id] = Fate.REAL
+                if gain.verdict not in GOES:
+                    self._fates[id] = Fate.UNDECIDED if gain.verdict is Verdict.UNKNOWN else Fate.REAL
             elif not plan.conflicts:
                 self._fates[id] = Fate.EMPTY
 
@@ -221,8 +222,8 @@ class _Elimination:
                 candidate = self._derived(steps, removal.text)
                 gain = self._compare(candidate, PRUNING + MOST * (candidate.id - DERIVED), self._replicates)
                 self._gains[plan.step[1].id] = gain
-                if gain.verdict in (Verdict.HARMFUL, Verdict.FAILED):
-                    return Fate.HARM
+                if gain.verdict not in GOES:
+                    return Fate.UNDECIDED if gain.verdict is Verdict.UNKNOWN else Fate.HARM
         self._dropped.append(plan.step)
         return Fate.DROPPED
 
@@ -233,7 +234,7 @@ class _Elimination:
             candidate = self._derived(steps, without(self._origin.genome, steps).text)
             first = PRUNING + MOST * (candidate.id - DERIVED) + CHECK
             gain = self._compare(candidate, first, CHECK_RUNS * self._replicates)
-            if gain.verdict not in (Verdict.HARMFUL, Verdict.FAILED):
+            if gain.verdict in GOES:
                 self._candidate, self._gain = candidate, gain
                 return
             self._fates[self._dropped.pop()[1].id] = Fate.HARM

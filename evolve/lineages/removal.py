@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evolve.archive.repository import Archive
 from evolve.individual import Individual, Offspring
 from evolve.llm.memory import touched
 from evolve.variation.merge import merge
@@ -61,9 +60,3 @@ def offspring_without(origin: Individual, steps: Sequence[Step], text: str, oper
         body=body,
         derivation={"without": removed} | box,
     )
-
-
-def removed_from(archive: Archive, one: Individual) -> list[Individual]:
-    """The steps that a derived individual is without."""
-    commits = set(one.derivation.get("without", ()))
-    return [other for other in archive.everyone.values() if other.commit in commits]

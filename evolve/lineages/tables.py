@@ -145,10 +145,12 @@ def pruning_lines(result: Pruning) -> list[str]:
         *(_pruned(step) for step in result.steps),
         "",
     ]
+    undecided = any(step.fate == "undecided" for step in result.steps)
     if not result.finished:
         return [*lines, "Not decided yet: evaluations are still to be done. The same command goes on."]
     if result.pruned is None or result.gain is None:
-        return [*lines, f"No step can go: {result.name} is its own smallest genome."]
+        more = " Of some the runs are too few to say: give more --replicates." if undecided else ""
+        return [*lines, f"No step can go: {result.name} is its own smallest genome.{more}"]
     dropped = sum(step.fate == "dropped" for step in result.steps)
     size = f"{result.size[1]} changed lines instead of {result.size[0]}" if result.size[1] else "nothing is left"
     return [

@@ -14,6 +14,7 @@ from evolve.individual import Individual, Offspring
 from evolve.llm.budget import Budget, Reservation
 from evolve.llm.client import Client, Completion
 from evolve.llm.faults import ModelError
+from evolve.llm.markdown import quote
 from evolve.llm.model import Model
 from evolve.llm.prompting import Prompts
 from evolve.llm.rejection import Kind, ReplyRejected
@@ -23,6 +24,7 @@ from evolve.variation.source import Unparsable, normalise, same_program
 
 OUTPUT_TOKENS = 8192  # the most that one reply may have
 CONTINUED_FROM = 400  # characters of a reply that was cut off, shown to the model
+LONGEST_ERROR = 4000  # characters of what went wrong, told in a request for a repair
 HOPELESS = (Kind.REFUSAL, Kind.UNUSED)  # no repair is asked for after these
 
 Message = Mapping[str, str]
@@ -238,7 +240,9 @@ class Author:
                     raise
                 rejected = rejection
                 against = "the script as it was first given to you"
-                request = self._prompts.render("repair", {"error": rejection.reason, "against": against})
+                # It may hold what the script printed, and ideas of others: a quotation like any other.
+                error = quote(rejection.reason, "text", LONGEST_ERROR)
+                request = self._prompts.render("repair", {"error": error, "against": against})
                 messages += [_said("assistant", text), _said("user", request)]
                 draft.exchanges[-1] |= {"repaired": rejection.kind.value, "reason": rejection.reason}
         parent = job.parents[0]

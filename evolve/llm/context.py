@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evolve.llm.markdown import quote, shorten
+from evolve.llm.markdown import quote, quote_line, shorten
 from evolve.llm.prompting import MAX_TOKENS, Prompts, Section
 from evolve.llm.tokens import estimate
 
@@ -111,7 +111,7 @@ def figure(value: float, stderr: float | None = None, *, signed: bool = False) -
 
 def _measured(measured: Measured, metric: str) -> list[str]:
     if measured.score is None:
-        lines = [f"Ended as: {measured.status}. {_line(measured.reason)}".strip()]
+        lines = [f"Ended as: {measured.status}. {_quoted(measured.reason)}".strip()]
     else:
         runs = f"{measured.evaluations} run{'s' if measured.evaluations != 1 else ''}"
         lines = [f"{metric}: {figure(measured.score, measured.stderr)} over {runs}"]
@@ -141,8 +141,8 @@ def _points(curve: Sequence[tuple[float, float]]) -> list[str]:
 
 def _step(step: Step) -> str:
     gain = f"gain {figure(step.gain, step.stderr, signed=True)}" if step.gain is not None else ""
-    facts = ", ".join(part for part in (gain, _line(step.verdict), _line(step.reason)) if part)
-    text = f"- {_line(step.idea)}" + (f" ({facts})" if facts else "")
+    facts = ", ".join(part for part in (gain, step.verdict, _quoted(step.reason)) if part)
+    text = f"- {quote_line(step.idea)}" + (f" ({facts})" if facts else "")
     if step.diff.strip():
         text += "\n\n" + quote(step.diff, "diff", LONGEST_DIFF)
     if step.tail.strip():
@@ -151,7 +151,7 @@ def _step(step: Step) -> str:
 
 
 def _elite(elite: Elite, metric: str) -> str:
-    text = f"- {_line(elite.idea)} ({metric} {figure(elite.score, elite.stderr)})"
+    text = f"- {quote_line(elite.idea)} ({metric} {figure(elite.score, elite.stderr)})"
     return text + ("\n\n" + quote(elite.diff, "diff", LONGEST_DIFF) if elite.diff.strip() else "")
 
 
@@ -159,6 +159,6 @@ def _tail(text: str) -> str:
     return quote(text[-LONGEST_TAIL:], "text")
 
 
-def _line(text: str) -> str:
-    """Ideas and reasons came from models and programs: one line, which can open no fence and no heading."""
-    return " ".join(text.split())[:300].replace("```", "'''")
+def _quoted(reason: str) -> str:
+    """Of a failure, where there is one: it may hold what a program printed."""
+    return quote_line(reason) if reason.strip() else ""

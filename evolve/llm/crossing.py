@@ -10,7 +10,7 @@ from evolve.individual import Individual, Offspring
 from evolve.llm.author import Conversation, NoRoom
 from evolve.llm.context import figure
 from evolve.llm.faults import ModelError
-from evolve.llm.markdown import quote
+from evolve.llm.markdown import quote, quote_line
 from evolve.llm.prompting import Prompts
 from evolve.llm.rejection import Kind, ReplyRejected
 from evolve.llm.replies import read_lines
@@ -88,8 +88,8 @@ class _Hunks:
                 "base": quote(conflict.base or "# (nothing)", "python"),
                 "first": quote(conflict.ours or "# (deleted)", "python"),
                 "second": quote(conflict.theirs or "# (deleted)", "python"),
-                "first_idea": fitter.idea,
-                "second_idea": other.idea,
+                "first_idea": quote_line(fitter.idea),
+                "second_idea": quote_line(other.idea),
                 "first_gain": first,
                 "second_gain": second,
             },

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LONGEST_LINE = 300  # characters of a quotation in a line
+
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*([^`]*)$")
 
 
@@ -57,6 +59,23 @@ def quote(text: str, language: str = "", limit: int | None = None) -> str:
     """`text`, of about `limit` characters, in a fence longer than any run of back-ticks in it: it cannot close it."""
     if limit is not None:
         text = shorten(text, limit)
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}{language}\n{text.rstrip(chr(10))}\n{fence}"
+
+
+def quote_line(text: str, limit: int = LONGEST_LINE) -> str:
+    """`text` as one line of at most `limit` characters between marks longer than any run of back-ticks in it.
+
+    For what was written by models and programs and stands amid our own words: it can begin no line, so that it
+    opens no fence and no heading, and it cannot end its quotation.
+    """
+    line = " ".join(text.split())
+    line = line if len(line) <= limit else line[: limit - 1] + "…"
+    mark = "`" * (_longest_run(line) + 1)
+    space = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    return f"{mark}{space}{line}{space}{mark}"
+
+
+def _longest_run(text: str) -> int:
+    """Of back-ticks."""
+    return max((len(run) for run in re.findall("`+", text)), default=0)

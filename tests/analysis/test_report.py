@@ -186,7 +186,7 @@ def test_the_server_answers_to_this_machine_and_gives_a_page_once(server: Server
     assert server.server_address[0] == "127.0.0.1"
     first = ask(server)
     text = first.read().decode()
-    assert first.status == 200 and "connect-src 'self'" in text and '"live":true' in text
+    assert first.status == 200 and "connect-src 'self'" in text and '"revision":"' in text
     tag = str(first.getheader("ETag"))
     assert ask(server, If_None_Match=tag).status == 304
     assert ask(server, If_None_Match='"other"').status == 200

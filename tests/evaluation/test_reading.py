@@ -17,8 +17,11 @@ EVENTS = [
     {"event": "start", "device": "cpu", "corpus": "c0"},
     {"event": "open"},
     {"event": "point", "progress": 0.5, "loss": 2.0, "step": 1},
-    {"event": "close", "training_seconds": 1.0, "steps": 2, "tokens": 64},
-    {"event": "result", "val_bpb": 1.5, "parameters": 10, "peak_memory_mb": None, "constants": {"LR": 1}},
+    {"event": "close", "training_seconds": 1.0, "steps": 2, "tokens": 64}
+    | {"state": "c0ffee", "last_step": 0.1, "longest_step": 0.2},
+    {"event": "result", "val_bpb": 1.5, "parameters": 10, "peak_memory_mb": None, "constants": {"LR": 1}}
+    | {"model": "graph"},
+    {"event": "exported", "reason": ""},
 ]
 STREAM = "".join(json.dumps(event) + "\n" for event in EVENTS).encode()
 
@@ -57,11 +60,13 @@ def test_of_a_progress_bar_the_last_state_is_the_line() -> None:
 def test_a_report_reads_the_same_however_it_is_cut(cuts: list[int]) -> None:
     report = Report("val_bpb")
     edges = [0, *sorted(cuts), len(STREAM)]
-    for begin, end in itertools.pairwise(edges):
-        report.feed(STREAM[begin:end], now=1.0)
+    names = [name for begin, end in itertools.pairwise(edges) for name in report.feed(STREAM[begin:end], now=1.0)]
+    assert names == [event["event"] for event in EVENTS]
     assert (report.malformed, report.finished, report.score) == ("", True, 1.5)
     assert (report.phase, report.steps, report.tokens, report.parameters) == (Phase.SCORING, 2, 64, 10)
     assert report.curve == [(0.5, 2.0)]
+    assert (report.state, report.last_step, report.longest_step) == ("c0ffee", 0.1, 0.2)
+    assert (report.model, report.exported) == ("graph", "")
 
 
 JSON = st.recursive(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gpt.clock import Clock
+from gpt.clock import Clock, Pace
 
 
 def test_a_clock_that_is_not_open_does_not_run() -> None:
@@ -45,3 +45,13 @@ def test_opens_and_closes_once() -> None:
     clock.close()
     with pytest.raises(RuntimeError, match="closed already"):
         clock.close()
+
+
+def test_the_pace_knows_the_longest_step_and_the_last() -> None:
+    now = iter([1.0, 3.0, 3.0, 4.0, 4.0, 9.0]).__next__
+    pace = Pace(now)
+    assert (pace.longest, pace.since) == (0.0, 0.0)
+    pace.serve()  # at 1
+    pace.serve()  # 2 seconds later
+    pace.serve()  # and 1 more
+    assert (pace.longest, pace.since) == (2.0, 5.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,9 @@ def test_nothing_set_gives_the_defaults() -> None:
 
 
 def test_every_variable_is_read() -> None:
-    reader, writer = os.pipe()
-    try:
+    reader, writer = socket.socketpair()
+    fileno = writer.fileno()
+    with reader, writer:
         harness = Harness.from_environment(
             {
                 "GPT_DATA": "/data",
@@ -27,15 +28,12 @@ def test_every_variable_is_read() -> None:
                 "GPT_SEQUENCE_LENGTH": "64",
                 "GPT_DEVICE": "cpu",
                 "GPT_THREADS": "3",
-                "GPT_REPORT_FD": str(writer),
+                "GPT_REPORT_FD": str(fileno),
                 "GPT_SPLITS": "confirm,locked",
                 "GPT_VALIDATION_TOKENS": "1000",
             }
         )
-    finally:
-        os.close(reader)
-        os.close(writer)
-    assert harness == Harness(Path("/data"), 7, 2.5, 64, "cpu", 3, writer, ("confirm", "locked"), 1000)
+    assert harness == Harness(Path("/data"), 7, 2.5, 64, "cpu", 3, fileno, ("confirm", "locked"), 1000)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +48,7 @@ def test_every_variable_is_read() -> None:
         ("GPT_SEQUENCE_LENGTH", "1"),
         ("GPT_DEVICE", "tpu"),
         ("GPT_REPORT_FD", "987654"),
+        ("GPT_REPORT_FD", "2"),
         ("GPT_VALIDATION_TOKENS", "0"),
         ("GPT_SPLITS", "train"),
         ("GPT_SPLITS", "search,search"),

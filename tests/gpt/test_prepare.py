@@ -200,14 +200,18 @@ def test_a_damaged_folder_is_told(small: Prepared, tmp_path: Path) -> None:
     with (copied / "train.bin").open("ab") as file:
         file.write(b"more")
     with pytest.raises(UserError, match="is damaged"):
-        Prepared(copied)
+        _ = Prepared(copied).train
     (copied / "meta.json").write_text("{}")
     with pytest.raises(UserError, match="holds no prepared corpus"):
         Prepared(copied)
 
 
-def test_training_needs_no_sight_of_the_validation_tokens(small: Prepared, tmp_path: Path) -> None:
+def test_what_is_handed_over_need_not_be_seen(small: Prepared, tmp_path: Path) -> None:
     copied = shutil.copytree(small.folder, tmp_path / "copied")
+    (copied / "train.bin").rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="train.bin cannot be read"):
+        _ = Prepared(copied).train
+    (tmp_path / "elsewhere").rename(copied / "train.bin")
     shutil.rmtree(copied / VALIDATION)
     hidden = Prepared(copied)
     assert len(hidden.train) == small.meta.train_tokens

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gpt.errors import ContractError
-from gpt.scoring import ROWS_PER_BATCH, bits_per_byte, state_hash
+from gpt.scoring import ROWS_PER_BATCH, bits_per_byte
+from gpt.state import state_hash
 
 VOCAB = 11
 LENGTH = 12
@@ -143,6 +144,44 @@ def test_scoring_must_leave_the_model_as_it_was(change: Callable[..., Tensor]) -
         score(Changed(change))
 
 
+def test_training_between_the_end_of_the_box_and_the_scoring_is_found() -> None:
+    model = Causal()
+    committed = state_hash(model)
+    model.head.bias.data[0] += 1
+    with pytest.raises(ContractError, match="changed the model's parameters"):
+        bits_per_byte(model, rows(), TOKEN_BYTES, state=committed)
+
+
+def by_place(_: nn.Module, logits: Tensor, __: Tensor) -> Tensor:
+    return logits * torch.arange(1, len(logits) + 1)[:, None, None]
+
+
+def by_neighbours(_: nn.Module, logits: Tensor, __: Tensor) -> Tensor:
+    return logits - logits[:, :1].mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize("change", [by_place, by_neighbours])
+def test_a_row_has_its_logits_in_any_place_and_company(change: Callable[..., Tensor]) -> None:
+    with pytest.raises(ContractError, match=r"another place of the batch|not causal"):
+        score(Changed(change))
+
+
+def test_a_model_that_looks_ahead_in_whole_rows_alone_is_found() -> None:
+    def only_whole(model: nn.Module, logits: Tensor, tokens: Tensor) -> Tensor:
+        return peek(model, logits, tokens) if tokens.shape[1] == LENGTH else logits
+
+    def only_short(model: nn.Module, logits: Tensor, tokens: Tensor) -> Tensor:
+        return logits if tokens.shape[1] == LENGTH else logits.roll(1, -1)
+
+    for change in (only_whole, only_short):
+        with pytest.raises(ContractError, match="not causal"):
+            score(Changed(change))
+
+
+def test_what_is_compiled_is_scored_as_it_is_written() -> None:
+    assert score(torch.compile(Causal(), backend="eager")) == score(Causal())
+
+
 def test_scoring_twice_must_agree() -> None:
     calls = [0]
 
@@ -150,9 +189,9 @@ def test_scoring_twice_must_agree() -> None:
         calls[0] += 1
         return logits + (1.0 if calls[0] > 5 else 0.0) * torch.arange(VOCAB)
 
-    with pytest.raises(ContractError, match=r"asked again|not causal"):
+    with pytest.raises(ContractError, match=r"Asked again|not causal"):
         score(Changed(drift))
-    with pytest.raises(ContractError, match=r"asked again|not causal"):
+    with pytest.raises(ContractError, match=r"Asked again|not causal"):
         score(Changed(lambda _, logits, __: nn.functional.dropout(logits, 0.1)))
 
 

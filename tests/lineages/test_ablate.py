@@ -137,6 +137,15 @@ def test_pruning_leaves_what_matters(tmp_path: Path) -> None:
         assert pruned(archive, "5", 4) == result
 
 
+def test_pruning_drops_nothing_on_too_few_runs(tmp_path: Path) -> None:
+    with workplace(tmp_path, evaluator({})) as place:
+        grow(place.archive, 1)
+        result = prune(place, "1", 2)
+        assert [step.fate for step in result.steps] == [Fate.UNDECIDED]
+        assert result.finished and result.pruned is None
+        assert "No step can go" in "\n".join(pruning_lines(result))
+
+
 def test_pruning_takes_out_conflicting_steps_together(tmp_path: Path) -> None:
     with workplace(tmp_path, evaluator({"S1": 0.3})) as place:
         one = place.archive.add(Offspring(seed_genome(2), (), "seed", "The seed genome", 0))

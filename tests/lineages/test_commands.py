@@ -155,7 +155,7 @@ def test_a_replay_of_a_real_gpt(tmp_path: Path) -> None:
             "script": "train.py",
             "metric": "val_bpb",
             "direction": "min",
-            "corpus": "",
+            "corpus": "unknown",
             "seed": 0,
             "time_box": 0.5,
         },

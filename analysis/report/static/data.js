@@ -1,18 +1,18 @@
 // What the page holds: the index of all individuals, and their details, which are unpacked once they are needed.
 
-/** The individuals as objects by id, with `parents` (the fitter first) and `children`, from a page's index. */
+/** The individuals as objects by id, with `parents` (the fitter first), `children` and what it was `merged` into, from a page's index. */
 function readIndex(page) {
   const index = JSON.parse(page.getElementById("index").textContent);
   const names = Object.keys(index.individuals);
   const rows = new Map();
   index.individuals.id.forEach((id, place) => {
-    const row = { parents: [], children: [] };
+    const row = { parents: [], children: [], merged: [] };
     for (const name of names) row[name] = index.individuals[name][place];
     rows.set(id, row);
   });
   for (const [parent, child, rank] of index.edges) {
     rows.get(child).parents[rank] = parent;
-    if (rank === 0) rows.get(parent).children.push(child);
+    rows.get(parent)[rank === 0 ? "children" : "merged"].push(child);
   }
   index.rows = rows;
   return index;

@@ -11,6 +11,7 @@ class Details {
     const own = details?.individuals[row.id];
     const parts = [element("h3", { id: "chosen" }, `#${row.id} ${row.idea}`), this.facts(row, index)];
     parts.push(this.relatives("Parents", row.parents, index), this.relatives("Children", row.children, index));
+    parts.push(this.relatives("Merged into", row.merged, index));
     if (!own) parts.push(element("p", {}, "Unpacking…"));
     else {
       if (row.parents.length) parts.push(element("h3", {}, `Changed on #${row.parents[0]}`), diffView(own.diff));

@@ -102,18 +102,15 @@ async function update(page) {
 }
 
 async function follow() {
-  let revision = "";
+  let revision = `"${index.revision}"`;
   const status = $("live");
   status.hidden = false;
   for (;;) {
     try {
-      const headers = revision ? { "If-None-Match": revision } : {};
-      const answer = await fetch(location.pathname, { headers, cache: "no-store" });
+      const answer = await fetch(location.pathname, { headers: { "If-None-Match": revision }, cache: "no-store" });
       if (answer.status === 200) {
-        const before = revision;
+        await update(new DOMParser().parseFromString(await answer.text(), "text/html"));
         revision = answer.headers.get("ETag");
-        const text = await answer.text();
-        if (before) await update(new DOMParser().parseFromString(text, "text/html"));
       }
       const fine = answer.status === 200 || answer.status === 304;
       status.textContent = fine ? `live, ${new Date().toLocaleTimeString()}` : `the server says: ${await answer.text()}`;
@@ -142,4 +139,4 @@ $("zoom-out").addEventListener("click", () => graph.zoom(1 / 1.3));
 $("zoom-fit").addEventListener("click", () => graph.fit());
 
 show(document);
-if (index.live) follow();
+if (index.revision) follow();

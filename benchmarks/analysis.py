@@ -1,0 +1,70 @@
+"""What looking at a run costs: `python -m benchmarks.analysis`.
+
+The archives are made without an engine, with learning curves of 60 points, crossovers, failures, and an exchange with a
+language model for every third offspring. Prints a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis import figures, load
+from analysis.layout import layered
+from analysis.report import write
+from evolve.machine import processor
+from tests.analysis.archives import fill
+
+REPEATS = 3  # the best of them counts: others may be at work on the machine
+
+
+def best(work: Callable[[], object]) -> float:
+    """Seconds."""
+    took = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def measured(folder: Path, individuals: int) -> list[tuple[str, str]]:
+    """Rows about an archive of so many births."""
+    fill(folder / "archive.git", individuals)
+    frames = load(folder)
+    slowest = {name: best(lambda draw=draw: draw(frames)) for name, draw in figures.FIGURES.items()}  # type: ignore[misc]
+    name = max(slowest, key=lambda name: slowest[name])
+    rows = [
+        ("load", f"{best(lambda: load(folder)):.2f} s"),
+        ("points of learning curves in it", f"{len(frames.curves):,}"),
+        ("exchanges with language models in it", f"{len(frames.llm_calls):,}"),
+        ("places of the lineage graph", f"{best(lambda: layered(frames)):.2f} s"),
+        (f"the slowest figure, {name}", f"{slowest[name]:.2f} s"),
+        ("report", f"{best(lambda: write(str(folder))):.2f} s"),
+        ("its size", f"{(folder / 'report.html').stat().st_size / 1e6:.1f} MB"),
+    ]
+    return [(f"{what}, {individuals:,} individuals", value) for what, value in rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.analysis", description=__doc__)
+    parser.add_argument(
+        "--individuals", type=int, action="append", help="births; may be repeated (100, 2000 and 10000)", metavar="N"
+    )
+    options = parser.parse_args()
+    print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
+    print("| what | measured |\n|---|---|")
+    for individuals in options.individuals or (100, 2_000, 10_000):
+        with tempfile.TemporaryDirectory() as folder:
+            for what, value in measured(Path(folder) / "run", individuals):
+                print(f"| {what} | {value} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+#: all = "timed_out: (went on for|still training)"
+#: arena = "gpt"
+#: grace = 20.0
+import time
+
+from tiny import ROWS, Tiny, train
+
+import gpt
+
+
+def build_model(run):
+    return Tiny(run.vocab_size).to(run.device)
+
+
+def main():
+    run = gpt.start()
+    model = build_model(run)
+    last = train(model, run.batches(ROWS))
+    end = time.process_time() + 1.5
+    while time.process_time() < end:
+        train(model, [last])
+    run.finish(model)
+
+
+if __name__ == "__main__":
+    main()
