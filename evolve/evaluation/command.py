@@ -56,7 +56,7 @@ def run_isolated(
     """
     (isolation.scratch / "tmp").mkdir(parents=True, exist_ok=True)
     slot = current_slot()
-    base = process_environment(slot, shared or {}, isolation.scratch, isolation.device)
+    base = process_environment(slot, shared or {}, isolation.scratch, isolation.device, isolation.mode)
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     try:

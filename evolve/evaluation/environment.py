@@ -10,6 +10,7 @@ from evolve.evaluation import compile_cache
 from evolve.evaluation.executors import Slot
 from evolve.evaluation.job import REPORT_FD
 from evolve.evaluation.trial import Trial
+from evolve.sandbox.confinement import Mode
 from evolve.sandbox.paths import SOURCES
 
 INHERITED = (
@@ -51,7 +52,9 @@ def parent_environment(slot: Slot, variables: Mapping[str, str]) -> dict[str, st
     }
 
 
-def process_environment(slot: Slot, variables: Mapping[str, str], scratch: Path, device: str) -> dict[str, str]:
+def process_environment(
+    slot: Slot, variables: Mapping[str, str], scratch: Path, device: str, sandbox: Mode
+) -> dict[str, str]:
     """The same with a scratch folder as home, for its temporary files and for every cache, and with its GPU."""
     environment = {
         **parent_environment(slot, variables),
@@ -62,6 +65,9 @@ def process_environment(slot: Slot, variables: Mapping[str, str], scratch: Path,
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         **{name: str(scratch / folder) for name, folder in CACHES.items()},
     }
+    if sandbox is Mode.LANDLOCK:
+        # Its pool of compilers needs locks in /dev/shm, which Landlock cannot give.
+        environment.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
     if device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""
     elif slot.gpu is not None:
@@ -74,7 +80,7 @@ def process_environment(slot: Slot, variables: Mapping[str, str], scratch: Path,
 def genome_environment(trial: Trial, slot: Slot) -> dict[str, str]:
     """What a genome sees: that, and the harness's own variables."""
     environment = {
-        **process_environment(slot, trial.environment, trial.scratch, trial.device),
+        **process_environment(slot, trial.environment, trial.scratch, trial.device, Mode(trial.sandbox)),
         "GPT_SEED": str(trial.seed),
         "GPT_BOX": str(trial.time_box),
         "GPT_DEVICE": trial.device,

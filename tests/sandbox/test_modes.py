@@ -9,6 +9,7 @@ import pytest
 
 from evolve.evaluation import isolation
 from evolve.evaluation.command import run_isolated
+from evolve.evaluation.environment import process_environment
 from evolve.evaluation.executors import Slot
 from evolve.evaluation.isolation import Isolation
 from evolve.evaluation.trial import HarnessFault, Trial
@@ -80,3 +81,11 @@ def test_a_sandbox_that_fails_is_the_harnesss_fault(mode: str, tmp_path: Path, m
     with pytest.raises(HarnessFault, match=f"The sandbox '{mode}' cannot be made here: .*No such file"):
         run_isolated([sys.executable, str(script)], Isolation(Mode(mode), tmp_path), seconds=120, preload=("json",))
     assert not (tmp_path / "ran").exists()
+
+
+def test_under_landlock_torch_compiles_without_a_pool_unless_the_arena_says_otherwise(tmp_path: Path) -> None:
+    """The pool's locks would have to be made in /dev/shm, where Landlock allows nothing."""
+    name, slot = "TORCHINDUCTOR_COMPILE_THREADS", Slot((0,))
+    for mode, threads in ((Mode.LANDLOCK, "1"), (Mode.BWRAP, None), (Mode.NONE, None)):
+        assert process_environment(slot, {}, tmp_path, "cpu", mode).get(name) == threads
+    assert process_environment(slot, {name: "4"}, tmp_path, "cpu", Mode.LANDLOCK)[name] == "4"

@@ -56,13 +56,15 @@ def test_a_word_that_is_no_sandbox_is_refused(tmp_path: Path) -> None:
 
 def test_a_trial_sees_the_data_and_what_the_arena_names_but_not_the_run(tmp_path: Path) -> None:
     place = command.arena(tmp_path / "named", "", readable=["beside", "/absolute"], scratch_mb=7)
-    data = Data("corpus", "c0ffee", "/data", hidden=("/data/validation/confirm.bin",))
+    data = Data(
+        "corpus", "c0ffee", "/data", parts={"train": "/data/train.bin", "search": "/data/validation/search.bin"}
+    )
     make_trial = TrialMaker(arenas.load(str(place)), data, RunDirectory(tmp_path / "run"), Mode.LANDLOCK)
     trial = make_trial.dry("x = 1\n", 0)
     assert isinstance(trial, Trial)
     assert (trial.sandbox, trial.scratch_mb) == ("landlock", 7)
     assert trial.readable == (str(place / "beside"), "/absolute", "/data")
-    assert trial.hidden == (str(tmp_path / "run"), "/data/validation/confirm.bin")
+    assert trial.hidden == (str(tmp_path / "run"), "/data/train.bin", "/data/validation/search.bin")
 
 
 def test_readable_must_be_paths(tmp_path: Path) -> None:
