@@ -28,7 +28,7 @@ HONEST = GENOMES["honest"]
 FLAGS = re.compile(r"^# flags: (.+)$", re.MULTILINE)  # what must be flagged; without it, nothing
 # What no genome of this kind learns in 0.3 s, and every false score is below.
 WORST_FALSE_SCORE = 2.0
-PRELOAD = ("torch", "torch._dynamo", "torch.export", "gpt", "gpt.run", "gpt.rescore")
+PRELOAD = ("torch", "torch._dynamo", "networkx", "torch.export._trace", "gpt", "gpt.run", "gpt.rescore")
 
 
 @pytest.fixture(scope="module")
