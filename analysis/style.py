@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ OUTCOMES = {
 }
 SCORES = LinearSegmentedColormap.from_list("scores", ["#6b6fb5", "#b0609a", "#dd6a5e", "#f2a03d"])  # worst to best
 
-SETTINGS = {
+SETTINGS: Any = {  # matplotlib types the keys by all the names that it knows
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.labelsize": 9,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def constants(archive: Archive) -> pd.DataFrame:
     return pd.DataFrame.from_records(list(reported.values()), index=index)
 
 
-def frame(rows: list[dict[str, Any]], types: dict[str, type | None]) -> pd.DataFrame:
+def frame(rows: list[dict[str, Any]], types: Mapping[str, type | None]) -> pd.DataFrame:
     """The rows with exactly these columns, also where there is no row, and types that do not hang on the rows."""
     return pd.DataFrame(
         {name: pd.Series([row[name] for row in rows], dtype=kind or object) for name, kind in types.items()}

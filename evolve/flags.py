@@ -192,7 +192,7 @@ def _attribute(node: ast.Attribute, names: dict[str, str]) -> Iterator[str]:
 def _by_name(node: ast.Call, names: dict[str, str]) -> Iterator[str]:
     """`getattr` and its like: on an imported module, on the run, with a name that is computed or is private."""
     assert isinstance(node.func, ast.Name)
-    target, *rest = node.args or [None]
+    target, rest = node.args[0] if node.args else None, node.args[1:]
     root = target.id if isinstance(target, ast.Name) else _path(target)[0] if isinstance(target, ast.Attribute) else ""
     name = rest[0].value if rest and isinstance(rest[0], ast.Constant) else None
     if root in names or root == "run" or not isinstance(name, str) or name.startswith("_") or name in _SEEDS | _METHODS:

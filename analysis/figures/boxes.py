@@ -51,7 +51,7 @@ def spent(frames: Frames) -> pd.DataFrame:
     gain = runs["individual"].map(frames.individuals["gain"])
     ending = runs["status"].str.replace("_", " ")
     scored = runs["status"] == "ok"
-    ending = ending.mask(scored, np.where(gain > 0, "better than its parent", "not better"))
+    ending = ending.mask(scored, (gain > 0).map({True: "better than its parent", False: "not better"}))
     ending = ending.mask(scored & (runs["individual"] == 0), "seed genome")
     ending = ending.mask(scored & (runs["kind"] != "first"), runs["kind"].map(PURPOSES))
     seconds = {phase: runs[f"seconds_{phase}"].fillna(0.0) for phase in ("startup", "training", "scoring")}

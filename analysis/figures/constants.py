@@ -37,7 +37,7 @@ def constants(frames: Frames, axes: Axes) -> None:
         axes.scatter(table.index, height, s=4, c=BLUE, alpha=0.45, lw=0, rasterized=many, zorder=1)
         line = height.loc[path]
         axes.step([*line.index, births], [*line, line.iloc[-1]], where="post", color=STRONG, lw=1.6, zorder=2)
-        before, after = table.at[path[0], name], table.at[path[-1], name]
+        before, after = table[name].loc[path[0]], table[name].loc[path[-1]]
         text = f"{number(before)} → {number(after)}" if before != after else number(before)
         axes.text(1.02 * births + 0.5, row, text, va="center", fontsize=7.5)
     axes.set_yticks(range(len(names)), [short(name, 20) for name in names])
@@ -57,7 +57,7 @@ def drawn(frames: Frames) -> list[str]:
     table = frames.constants
     distinct = {name: table[name].astype(str).nunique() for name in table}
     path = [id for id in (frames.lineage(frames.champion) if frames.champion is not None else []) if id in table.index]
-    changed = {name: table.loc[path, name].astype(str).nunique() > 1 for name in table}
+    changed = {name: table[name].loc[path].astype(str).nunique() > 1 for name in table}
     varied = [str(name) for name in table if distinct[name] > 1]
     return sorted(varied, key=lambda name: (not changed[name], -distinct[name]))[:MOST]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
 
 from analysis.frames import Frames
 from analysis.style import FAINT, INK, ORANGE, STRONG, figure, legend, note
@@ -22,7 +25,9 @@ def learning_curves(frames: Frames, axes: Axes) -> None:
         note(axes, "No learning curve yet.")
         return
     status = first["status"]
-    lines = {int(number): rows.to_numpy() for number, rows in curves.groupby("evaluation")[["progress", "loss"]]}
+    lines: dict[int, NDArray[np.float64]] = {
+        int(str(number)): rows.to_numpy() for number, rows in curves.groupby("evaluation")[["progress", "loss"]]
+    }
     finished = [number for number in lines if status[number] == "ok"]
     raced = [number for number in lines if status[number] == "raced"]
     for numbers, colour, width, label in (
@@ -42,7 +47,9 @@ def learning_curves(frames: Frames, axes: Axes) -> None:
             axes.plot([], [], color=colour, lw=2, label=label)
     if raced:
         ends = np.array([lines[number][-1] for number in raced[-MOST:]])
-        axes.scatter(*ends.T, marker="x", c=ORANGE, s=14, lw=1.0, alpha=0.8, zorder=3, rasterized=len(raced) > 150)
+        axes.scatter(
+            ends[:, 0], ends[:, 1], marker="x", c=ORANGE, s=14, lw=1.0, alpha=0.8, zorder=3, rasterized=len(raced) > 150
+        )
     _one(frames, axes, lines, first, 0, INK, "seed genome")
     if frames.champion:
         _one(frames, axes, lines, first, frames.champion, STRONG, f"champion #{frames.champion}")
@@ -60,7 +67,7 @@ def learning_curves(frames: Frames, axes: Axes) -> None:
 def _one(
     frames: Frames,
     axes: Axes,
-    lines: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.float64]]],
+    lines: Mapping[int, NDArray[np.float64]],
     first: pd.DataFrame,
     individual: int,
     colour: str,

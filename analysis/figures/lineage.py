@@ -37,7 +37,8 @@ def lineage(frames: Frames, axes: Axes) -> None:
     place = layered(frames)
     xy = {int(id): (float(x), float(y)) for id, x, y in place.itertuples()}
     path = set(table.index[table["champion"]].tolist())
-    thin, dashed, bold = [], [], []
+    thin: list[list[tuple[float, float]]] = []
+    dashed, bold = list(thin), list(thin)
     for parent, child, rank in frames.edges.itertuples(index=False):
         lines = dashed if rank else bold if parent in path and child in path else thin
         lines.append([xy[parent], xy[child]])
@@ -97,7 +98,7 @@ def _nodes(frames: Frames, axes: Axes, place: pd.DataFrame, size: float) -> None
     bar = axes.figure.colorbar(mappable, ax=axes, shrink=0.5, anchor=(0.0, 1.0), pad=0.02, aspect=25)
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{frames.sign * value:.3f}")
     bar.set_label(f"{frames.metric} (best on top)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def score_range(frames: Frames) -> Normalize:

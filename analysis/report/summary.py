@@ -57,7 +57,7 @@ def _champion(frames: Frames) -> Tile:
 
 
 def _seed(frames: Frames) -> Tile:
-    if not len(frames.individuals) or math.isnan(frames.individuals.at[0, "score"]):
+    if not len(frames.individuals) or math.isnan(frames.individuals["score"].loc[0]):
         return Tile("Seed genome", "not measured", "")
     return _measured(frames, 0, "Seed genome")
 
@@ -77,5 +77,6 @@ def _gain(frames: Frames) -> Tile:
         return Tile("Gain", "none yet", noise)
     table = frames.individuals
     column = "confirmed" if table.at[frames.champion, "confirmed_runs"] and table.at[0, "confirmed_runs"] else "score"
-    gain = frames.sign * (table.at[frames.champion, column] - table.at[0, column])
+    scores = table[column].astype(float)
+    gain = frames.sign * (scores.loc[frames.champion] - scores.loc[0])
     return Tile("Gain over the seed", f"{gain:.4f}", noise)
