@@ -78,7 +78,10 @@ def test_it_has_the_outcome_that_it_must_get(hostile: Hostile, let_loose: Callab
     outcome = let_loose(hostile)
     hostile.check(outcome, probe().best)
     if outcome.status is Status.OK:
-        assert outcome.verified and outcome.score is not None and outcome.score > WORST_FALSE_SCORE
+        assert outcome.score is not None and outcome.score > WORST_FALSE_SCORE
+        assert outcome.verified in ({""} if "bar" in hostile.trial else {"graph", "code"})
+    if hostile is HONEST:
+        assert outcome.verified == "graph"
 
 
 @pytest.mark.parametrize("hostile", GENOMES.values(), ids=list(GENOMES))
@@ -99,7 +102,6 @@ def test_a_model_is_scored_by_its_code_where_it_is_no_graph(let_loose: Callable[
     )
     outcome = let_loose(replace(HONEST, source=branching))
     assert (outcome.status, outcome.verified) == (Status.OK, "code"), outcome.reason
-    assert let_loose(HONEST).verified == "graph"
 
 
 def test_what_is_not_good_enough_is_not_scored_again(let_loose: Callable[..., Outcome]) -> None:

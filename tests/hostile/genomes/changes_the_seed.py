@@ -1,5 +1,6 @@
 #: all = "ok"
 #: arena = "gpt"
+#: bar = 0.0
 # flags: seeds: torch.manual_seed
 # Found before it runs: what becomes of it is the arena's policy. The data's order does not follow it.
 import torch

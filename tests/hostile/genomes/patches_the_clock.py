@@ -1,5 +1,6 @@
 #: all = "cheated: (used .* s of the CPU in|claims)"
 #: arena = "gpt"
+#: bar = 0.0
 # flags: change of time.monotonic
 #: grace = 10.0
 import time

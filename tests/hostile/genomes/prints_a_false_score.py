@@ -1,5 +1,6 @@
 #: all = "ok"
 #: arena = "gpt"
+#: bar = 0.0
 #: prints = "0\\.100000"
 # flags: the text .val_bpb
 from tiny import ROWS, Tiny, train
