@@ -26,9 +26,9 @@ from evolve.evaluation.executors import LocalExecutor, local_slots
 from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome
 from evolve.machine import processor
-from evolve.run import TrialMaker, prepare
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
+from evolve.trials import TrialMaker, prepare
 from evolve.variation.merge_driver import install
 from tests.stub import TOY, Never, Silent, evaluate
 

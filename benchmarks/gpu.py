@@ -29,7 +29,7 @@ from evolve.evaluation.executors import LocalExecutor, hardware, slots_on
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.undisturbed import run_undisturbed
 from evolve.individual import Outcome, Status
-from evolve.run import prepare
+from evolve.trials import prepare
 from tests.genomes.tiny import tiny
 
 ADAPTER = Path(__file__).parent / "adapter"

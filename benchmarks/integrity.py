@@ -23,8 +23,8 @@ from evolve.evaluation.worker import run_trial
 from evolve.flags import new_flags
 from evolve.individual import Outcome
 from evolve.machine import processor
-from evolve.run import TrialMaker, prepare
 from evolve.rundir import RunDirectory
+from evolve.trials import TrialMaker, prepare
 
 # A branch on what the tokens are cannot be traced: the model is then rebuilt from its code.
 NO_GRAPH = ("        x = first = norm", "        assert int(tokens.min()) >= 0\n        x = first = norm")

@@ -27,9 +27,9 @@ from evolve.llm.ensemble import Ensemble
 from evolve.llm.model import Model
 from evolve.llm.prompting import Prompts
 from evolve.llm.writer import Options, Writer
-from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
+from evolve.trials import Data, TrialMaker
 from tests.llm.server import ModelServer, narrow
 from tests.stub import TOY, Never, Silent, evaluate
 

@@ -26,9 +26,10 @@ from evolve.individual import FRESH, Individual, Offspring, Outcome, Status
 from evolve.race import race_of
 from evolve.randomness import replicate_seed
 from evolve.replication import REPLICATE_SHARE
-from evolve.run import SEED_REPLICATES, Data, TrialMaker
+from evolve.run import SEED_REPLICATES
 from evolve.rundir import RunDirectory
 from evolve.strategies import STRATEGIES, plan, toolbox
+from evolve.trials import Data, TrialMaker
 from evolve.tuning import Tuner
 from evolve.variation.catalogue import constants
 from evolve.variation.merge_driver import install

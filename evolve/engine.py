@@ -373,6 +373,8 @@ def _steady_state(evolution: Work, executor: Executor, workers: int, monitor: Mo
         evolution.archive.settle_if_due()
         if running:
             done, _ = wait(running, timeout=0.25, return_when=FIRST_COMPLETED)
+            # `wait` does not count those that were cancelled before a worker took them.
+            done |= {future for future in running if future.cancelled()}
         else:
             time.sleep(0.05)  # a source is still writing
             done = set()

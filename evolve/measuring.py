@@ -24,10 +24,11 @@ from evolve.evaluation.worker import run_trial
 from evolve.individual import STUDY, Individual, Outcome
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import Race
-from evolve.run import OVERHEAD, Data, TrialMaker, explained_faults, prepare, recovery_lines, require_corpus
+from evolve.run import OVERHEAD, explained_faults, recovery_lines
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
 from evolve.summary import duration
+from evolve.trials import Data, TrialMaker, prepare, require_corpus
 
 
 class Runs:

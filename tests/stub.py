@@ -21,9 +21,9 @@ from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome, Status
 from evolve.race import Race
 from evolve.randomness import CounterBased
-from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
+from evolve.trials import Data, TrialMaker
 from evolve.variation.merge_driver import install
 
 CONSTANT = re.compile(r"^(WIDTH|DEPTH|BIAS|SHAPE) = (.+?)  #", re.MULTILINE)  # a parser would cost more than the engine

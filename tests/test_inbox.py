@@ -16,10 +16,10 @@ from evolve.engine import Evolution
 from evolve.errors import UserError
 from evolve.inbox import Inbox
 from evolve.outside import INTENTS, ask
-from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.tickets import Tickets, new_id
 from evolve.toolbox import make_toolbox
+from evolve.trials import Data, TrialMaker
 from tests.stub import TOY, evolve, open_archive
 
 TOY_ARENA = arenas.load(str(TOY))

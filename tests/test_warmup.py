@@ -10,8 +10,8 @@ import pytest
 from evolve import arena
 from evolve.evaluation.trial import Cancelled, Trial
 from evolve.individual import Outcome, Status
-from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
+from evolve.trials import Data, TrialMaker
 from evolve.warmup import fill_compile_cache
 from tests.stub import TOY, Never, open_archive
 

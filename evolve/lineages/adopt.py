@@ -19,9 +19,9 @@ from evolve.estimates import Estimates
 from evolve.individual import Individual, Offspring, Outcome, Status
 from evolve.lineages.foreign import Commit, Foreign, open_foreign
 from evolve.lineages.results_log import COLUMNS, Log, Row, read_log
-from evolve.run import UNKNOWN_CORPUS
 from evolve.rundir import RunDirectory
 from evolve.selection import noise_aware_survivors
+from evolve.trials import UNKNOWN_CORPUS
 from evolve.variation.source import normalise
 
 OPERATOR = "import"

@@ -22,8 +22,8 @@ from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.evaluation.worker import run_trial
 from evolve.individual import FRESH, Individual, MinimisedFitness
-from evolve.run import TrialMaker, prepare
 from evolve.rundir import RunDirectory
+from evolve.trials import TrialMaker, prepare
 from evolve.variation.catalogue import constants
 from gpt.mfu import flops_per_token
 from gpt.scoring import bits_per_byte

@@ -17,8 +17,8 @@ from evolve.evaluation.trial import Trial
 from evolve.individual import Individual, Offspring, Outcome, Status
 from evolve.measuring import Workplace
 from evolve.randomness import CounterBased
-from evolve.run import Data
 from evolve.rundir import RunDirectory
+from evolve.trials import Data
 from tests.stub import TOY
 
 STATE = {

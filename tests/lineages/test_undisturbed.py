@@ -18,8 +18,8 @@ from evolve.lineages.prune import prune
 from evolve.lineages.replay import replay
 from evolve.lineages.transfer import transfer
 from evolve.measuring import Workplace
-from evolve.run import Data
 from evolve.rundir import RunDirectory
+from evolve.trials import Data
 from tests.stub import TOY, evolve, noisy, story
 
 PLAN = {"pop": 3, "gens": 8, "seed_replicates": 3, "function": noisy}

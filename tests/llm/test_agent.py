@@ -21,9 +21,9 @@ from evolve.engine import Evolution
 from evolve.errors import UserError
 from evolve.individual import Individual, Offspring
 from evolve.llm.agent import Agent, last_message
-from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
+from evolve.trials import Data, TrialMaker
 from tests.command import TOY, evolve, start
 from tests.stub import evaluate, open_archive
 

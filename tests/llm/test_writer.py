@@ -24,9 +24,9 @@ from evolve.llm.ledger import CATALOGUE, Scale, arm_of, past, spent
 from evolve.llm.model import Model
 from evolve.llm.prompting import Prompts
 from evolve.llm.writer import Options, Writer
-from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.toolbox import make_toolbox
+from evolve.trials import Data, TrialMaker
 from tests.llm.server import BLOCK, Answer, ModelServer, constant, narrow
 from tests.stub import TOY, Never, Silent, evaluate, open_archive
 

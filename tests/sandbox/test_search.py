@@ -9,10 +9,10 @@ import pytest
 from evolve import arena as arenas
 from evolve.errors import UserError
 from evolve.evaluation.trial import Trial
-from evolve.run import Data, TrialMaker
 from evolve.rundir import RunDirectory
 from evolve.sandbox.confinement import Mode
 from evolve.sandbox.probe import WARNING, describe, probe
+from evolve.trials import Data, TrialMaker
 
 from .. import command
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from evolve import stop as stop_module
 from evolve.archive.repository import Archive
+from evolve.evaluation.trial import Cancelled, Trial
+from evolve.individual import Outcome
 from evolve.stop import StopSignals
+from tests import stub
 from tests.command import TOY, evolve, start
 
 
@@ -45,6 +50,30 @@ def test_a_second_one_is_no_longer_patient(clock: list[float]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.now
+
+
+def test_an_immediate_stop_does_not_wait_for_what_no_worker_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping = threading.Event()
+    launched = []
+
+    class Impatient:
+        drain = now = property(lambda _: len(launched) == 2)
+
+    class OneThread(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            stopping.set()
+
+    def evaluate(trial: Trial) -> Outcome:
+        assert stopping.wait(60)
+        raise Cancelled
+
+    monkeypatch.setattr(stub, "Never", Impatient)
+    monkeypatch.setattr(stub.Silent, "launched", lambda _, trial: launched.append(trial))
+    evolution = stub.evolve(tmp_path, workers=2, executor=OneThread(1), seed_replicates=2, function=evaluate)
+    assert len(launched) == 2 and evolution.archive.pending() and not evolution.archive.in_order()
 
 
 def test_a_search_told_in_time_finishes_its_boxes_and_goes_on_later(tmp_path: Path) -> None:
