@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import gzip
 import json
 import math
@@ -65,14 +66,16 @@ def packed(archive: Archive, kind_of: Mapping[int, str]) -> str:
 def diffs(archive: Archive) -> dict[int, str]:
     """The unified diff of each individual's script against its first parent's, by id; none where nothing differs."""
     pairs = [(one, archive.individuals[one.parents[0]]) for one in archive.individuals.values() if one.parents]
+    newest = archive.unsettled()  # while a search runs, git is a second behind
+    found = {one.id: _cut(_diff(parent.genome, one.genome)) for one, parent in pairs if one.commit in newest}
+    pairs = [(one, parent) for one, parent in pairs if one.id not in found]
     asked = "".join(f"{one.commit} {parent.commit}\n" for one, parent in pairs)
     script = archive.read_state()["script"]
     options = ("--stdin", "-p", "--no-color", "--no-ext-diff", "--no-renames", "--root", "--", script)
     output = plumbing.run(archive.path, "diff-tree", *options, stdin=asked.encode()).decode(errors="replace")
     ids = {one.commit: one.id for one, _ in pairs}
     places = [(match.start(), match.end()) for match in _COMMIT.finditer(output)]
-    ends = [start for start, _ in places[1:]] + [len(output)]
-    found = {}
+    ends = [*(start for start, _ in places), len(output)][1:]
     for (start, end), following in zip(places, ends, strict=True):
         text = output[end:following]
         hunks = text.find("\n@@")
@@ -83,8 +86,17 @@ def diffs(archive: Archive) -> dict[int, str]:
 def patch(archive: Archive, individual: Individual) -> str:
     """All that the individual changed on the seed genome, as `git apply` takes it; empty where that is nothing."""
     seed, script = archive.individuals[0], archive.read_state()["script"]
+    if individual.commit in archive.unsettled():
+        changed = _diff(seed.genome, individual.genome)
+        return f"--- a/{script}\n+++ b/{script}\n{changed}" if changed else ""
     options = ("--no-color", "--no-ext-diff", seed.commit, individual.commit, "--", script)
     return plumbing.run(archive.path, "diff", *options).decode(errors="replace")
+
+
+def _diff(before: str, after: str) -> str:
+    """The hunks of a unified diff, for what git does not have yet."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="")
+    return "".join(f"{line}\n" for line in list(lines)[2:])
 
 
 def _cut(text: str) -> str:
