@@ -73,8 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
     server_version = "evolve"
     sys_version = ""
-    protocol_version = "HTTP/1.1"
-    timeout = 30  # seconds that a connection may be silent
+    timeout = 30  # seconds that a connection may be silent; each is for one answer, so that an ended server is noticed
 
     def do_GET(self) -> None:
         # A page elsewhere may have its own name resolve to this machine; the name in the request tells.
