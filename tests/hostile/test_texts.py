@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from evolve import strategies
+from evolve.archive.repository import Archive
+from evolve.breeding import Source
 from evolve.errors import UserError
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.worker import run_trial
@@ -122,14 +125,10 @@ def test_a_search_whose_best_are_such_texts_goes_on(tmp_path: Path) -> None:
             return Outcome(Status.OK, 0.5, individual=trial.individual, replicate=trial.replicate, seed=trial.seed)
         return stub.evaluate(trial)
 
-    def sources(archive: object) -> list[object]:
-        from evolve import strategies
-        from evolve.breeding import Operators
+    def sources(archive: Archive) -> list[Source]:
+        return [Flood(), strategies.operators(strategies.STRATEGIES["evolve"], archive)]
 
-        own = strategies.sources(strategies.STRATEGIES["evolve"], archive, Operators())  # type: ignore[arg-type]
-        return [Flood(), *own]
-
-    done = stub.evolve(tmp_path, pop=6, gens=7, function=evaluate, sources_of=sources)  # type: ignore[arg-type]
+    done = stub.evolve(tmp_path, pop=6, gens=7, function=evaluate, sources_of=sources)
     assert done.births == 42 and not texts
     again = stub.evolve(tmp_path, pop=6, gens=8, function=evaluate)
     assert again.births == 48
