@@ -89,6 +89,13 @@ def _name(process: psutil.Process) -> str:
         return ""
 
 
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Storm:
     """Runs a search of `trials` evaluations in `folder`, ended again and again by faults drawn from a seed.
 
@@ -258,7 +265,7 @@ class Storm:
         """What an ended engine started and what works in its run's folder, after they had time to end."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            left = [one for one in self._children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+            left = [one for one in self._children if _alive(one)]
             inside = [one for one in psutil.process_iter(["cwd"]) if self._is_inside(one.info["cwd"])]
             if not (left or inside) or time.monotonic() > deadline:
                 return [*left, *inside]
