@@ -1,6 +1,6 @@
 // Ties graph, list, details and filters together, and keeps a live page up to date.
 
-const POLL = 5000; // milliseconds between two questions to the server
+const POLL = 3000; // milliseconds between two questions to the server
 
 const $ = (id) => document.getElementById(id);
 let index = readIndex(document);
@@ -126,7 +126,8 @@ async function follow() {
   }
 }
 
-for (const id of ["search", "operator", "outcome"]) $(id).addEventListener("input", filter);
+$("search").addEventListener("input", filter);
+for (const id of ["operator", "outcome"]) $(id).addEventListener("change", filter);
 $("search").form.addEventListener("submit", (event) => event.preventDefault());
 $("search").addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !$("search").value) return;
