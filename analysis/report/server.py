@@ -25,7 +25,9 @@ SHARE = 0.05  # of one core at most, for making pages: workers train beside it
 class Source:
     """The latest page of a run, made anew when it is asked for, the archive has changed and a pause is over."""
 
-    def __init__(self, directory: RunDirectory) -> None:
+    def __init__(self, directory: RunDirectory, share: float = SHARE) -> None:
+        """`share`: of a core's time, at most, that goes into making pages."""
+        self._share = share
         self._directory = directory
         self._lock = threading.Lock()
         self._revision = ""
@@ -41,7 +43,7 @@ class Source:
                     self._page = build(archive, self._directory, revision=revision).encode()
                 self._revision = revision
                 took = time.monotonic() - began
-                self._due = time.monotonic() + max(LEAST_PAUSE, took / SHARE)
+                self._due = time.monotonic() + max(LEAST_PAUSE, took / self._share)
             return self._revision, self._page
 
 

@@ -215,7 +215,7 @@ def test_it_fits_phone_and_desktop_in_light_and_dark(page: webdriver.Chrome, wid
 
 
 def test_a_live_page_follows_the_search_and_keeps_what_its_reader_does(page: webdriver.Chrome, run: Path) -> None:
-    server = Server(Source(RunDirectory(run)), 0)
+    server = Server(Source(RunDirectory(run), share=1.0), 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         page.get(server.url)
