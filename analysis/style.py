@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 
 from analysis.frames import Frames
 
-# These four are named colours of the report's page: it replaces them by its own, which follow light and dark.
+# These five are named colours of the report's page: it replaces them by its own, which follow light and dark.
 INK = "#20242a"
 MUTED = "#6b727d"
 FAINT = "#c9ced6"
-BLUE = "#0072b2"
+BLUE, SKY = "#0072b2", "#56b4e9"
 
-SKY, GREEN, ORANGE, VERMILION, PINK = "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
+GREEN, ORANGE, VERMILION, PINK = "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 STRONG = VERMILION  # the champion and its lineage
 OUTCOMES = {
     "ok": BLUE,

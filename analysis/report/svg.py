@@ -14,6 +14,7 @@ _PAGE_COLOURS = {
     style.MUTED: "var(--muted)",
     style.FAINT: "var(--faint)",
     style.BLUE: "var(--blue)",
+    style.SKY: "var(--sky)",
 }
 _ID = re.compile(r'( id="|url\(#|xlink:href="#)')
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -22,7 +23,7 @@ _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 def inline(axes: Axes, name: str, title: str) -> str:
     """The figure as an `<svg>` element that scales with its container.
 
-    Ink, greys and blue become the page's, so that they follow light and dark; text stays text, in the page's font.
+    Ink, greys and blues become the page's, so that they follow light and dark; text stays text, in the page's font.
     `name` tells the element's ids from those of other figures; `title` is read to who cannot see it.
     """
     file = io.StringIO()
