@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import signal
 import sys
 import threading
 import time
@@ -133,6 +134,7 @@ def serve(run: str, port: int) -> None:
             f"Port {port} cannot be served on: {why}. Give another one with --port, or 0 for any."
         ) from error
     os.nice(19)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts this in the background has it ignored
     with server:
         print(f"{directory.path} on {server.url}  (Ctrl-C ends)", flush=True)
         try:
