@@ -2,8 +2,8 @@
 
 Each script runs as the search runs it: once with nothing compiled, then with what that compiled, in each box, where its
 model is scored again like that of whoever would enter the population. A baseline is any script that imports the
-de-facto `prepare` interface; benchmarks/adapter stands in for that. Prints a table in Markdown. `--tiny` is a rehearsal in
-small on the CPU, whose figures say nothing.
+de-facto `prepare` interface; benchmarks/adapter stands in for that. Prints a table in Markdown. `--tiny` is a
+rehearsal in small on the CPU, whose figures say nothing.
 """
 
 from __future__ import annotations
