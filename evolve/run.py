@@ -276,7 +276,8 @@ def _introduce(
         "sandbox": describe(sandbox),
         "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
-        "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations; replicates and confirmation on top",
+        "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations; "
+        "replicates and confirmation come on top",
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)
