@@ -72,7 +72,9 @@ def _findings(
         lines += [f"  {name if i == 0 else '':<10} {text}" for i, text in enumerate(texts)]
     wrong = far or outcome.status is not Status.OK
     lines.append(
-        "Something is wrong: see above." if wrong else "Nothing is wrong." + (" Flags are to be read." if flags else "")
+        "Something is wrong: see above."
+        if wrong
+        else "Nothing wrong was found in what could be checked." + (" Flags are to be read." if flags else "")
     )
     return wrong, lines
 
@@ -95,9 +97,9 @@ def _ended(outcome: Outcome) -> str:
 def _model(outcome: Outcome, arena: Arena) -> str:
     if arena.score == "printed":
         return "not checked: the script prints its own score"
-    if outcome.status is Status.OK:
+    if outcome.verified:
         return "causal, the same in any place of a batch and when asked again, and unchanged by being scored"
-    return "see the run"
+    return "only as far as its own process does that" if outcome.status is Status.OK else "see the run"
 
 
 def _score(outcome: Outcome, arena: Arena) -> str:

@@ -32,6 +32,11 @@ def confirm(run: str, refs: Sequence[str], replicates: int, workers: int | None)
             if one.derived:
                 raise UserError(f"{one.name} is no individual of the search: `replay` it, and its ancestors, instead.")
         individuals = list({one.id: one for one in [*chosen, archive.individuals[0]]}.values())
+        if not any(one.fitness.measured for one in archive.individuals.values()):
+            raise UserError(
+                f"Nothing in {run} has a score of a search that fresh runs could confirm: "
+                f"`python -m evolve replay {run} {chosen[0].name.removeprefix('#')}` runs a lineage."
+            )
         place.measure(further_runs(individuals, replicates))
         # Opened only now, so that the branches follow from all the runs there are.
         evolution = Evolution(

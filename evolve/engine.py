@@ -14,7 +14,7 @@ from deap import base, tools
 
 from evolve.archive.repository import Archive
 from evolve.arena import Direction, Flagged
-from evolve.breeding import Operators, Source
+from evolve.breeding import Exhausted, Operators, Source
 from evolve.confirmation import Pair, confirmed, outstanding
 from evolve.disturbance import Disturbance
 from evolve.estimates import Estimates
@@ -99,6 +99,8 @@ class Evolution:
         self._flags: dict[int, list[str]] = {}
         self.spending = spending or Spending(float(archive.read_state()["time_box"]))
         self._running: set[Pair] = set()
+        self._given_up: set[Pair] = set()  # in this session: disturbed again and again
+        self.exhausted = ""  # why no offspring can be made any more, where that is so
         self.evaluations = 0
         self._void = 0  # of them, disturbed
         self._evaluated: set[int] = set()
@@ -152,8 +154,10 @@ class Evolution:
 
     @property
     def born_out(self) -> bool:
-        """Whether no more offspring are to be born: as many as were planned are, or a cap is reached."""
-        return self.births >= self.births_planned or self.spending.spent(len(self._running))
+        """Whether no more offspring are to be born: as many as were planned are, a cap is reached, or none is new."""
+        if self.births >= self.births_planned or self.exhausted:
+            return True
+        return self.spending.spent(len(self._running))
 
     @property
     def standing(self) -> str:
@@ -182,6 +186,10 @@ class Evolution:
             return None
         self._running.add(pair)
         individual, replicate = self.archive.individuals[pair[0]], pair[1]
+        if replicate == 0 and self._flagged is Flagged.REJECT and (flags := self._flags_of(individual)):
+            reason = f"its edit touches what a genome has no business with: {flags[0]}"
+            self.tell(Outcome(Status.REJECTED, reason=reason, individual=individual.id))
+            return None
         trial = self._make_trial(individual, replicate)
         if replicate >= CHOICE or self._flags_of(individual):
             return trial.always_rescored()
@@ -236,6 +244,8 @@ class Evolution:
                 source.told(individual, outcome)
         elif self._disturbed(individual, outcome.replicate) <= RERUNS:
             self._waiting.appendleft((individual.id, outcome.replicate))
+        else:
+            self._given_up.add((individual.id, outcome.replicate))
         return individual, outcome
 
     @staticmethod
@@ -284,15 +294,16 @@ class Evolution:
     def _replicate(self) -> Pair | None:
         full = len(self.population) == self.pop
         mu, individuals = self.pop if full else None, self.archive.individuals
+        given_up = {id for id, _ in self._given_up}
         return self._replication.due(
-            individuals, self.estimates, mu, self._children, self._running, self.evaluations - self._void
+            individuals, self.estimates, mu, self._children, self._running, given_up, self.evaluations - self._void
         )
 
     def _unconfirmed(self) -> list[Pair]:
         """The runs that are neither done nor under way, of those that confirm the champion."""
         individuals, seed = self.archive.individuals, self.seed_individual.id
         pairs = outstanding(self.searched, self.estimates, individuals, self._confirm, seed)
-        return [pair for pair in pairs if pair not in self._running]
+        return [pair for pair in pairs if pair not in self._running | self._given_up]
 
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
@@ -333,15 +344,15 @@ class Evolution:
     def _breed(self) -> Pair | None:
         """The next offspring, archived: of the first source that has one ready."""
         for source in self.sources:
-            offspring = source.take(self)
+            try:
+                offspring = source.take(self)
+            except Exhausted as exhausted:
+                self.exhausted = str(exhausted)
+                return None
             if offspring is not None:
                 individual = self.archive.add(offspring)
                 self._children.update(individual.parents)
                 source.born(individual)
-                if self._flagged is Flagged.REJECT and (flags := self._flags_of(individual)):
-                    reason = f"its edit touches what a genome has no business with: {flags[0]}"
-                    self.tell(Outcome(Status.REJECTED, reason=reason, individual=individual.id))
-                    return None
                 return individual.id, 0
         return None
 

@@ -109,15 +109,16 @@ class Replication:
         mu: int | None,
         children: Mapping[int, int],
         running: Collection[tuple[int, int]],
+        given_up: Collection[int],
         evaluations: int,
     ) -> tuple[int, int] | None:
         """The individual to run again and which replicate that is; None where a birth is worth more.
 
         While offspring are much better than their parents, the next one shows sooner who was good than a replicate
         does. `mu` is the size of the population, None while it is not full; `running` holds what is under way as
-        (individual, replicate), `evaluations` counts what is finished.
+        (individual, replicate), `given_up` those that are not run again, `evaluations` counts what is finished.
         """
-        busy = {id for id, _ in running}
+        busy = {id for id, _ in running}.union(given_up)
         seed = individuals[0]
         disagree = 1 < seed.fitness.count < SEED_MOST and seed.fitness.stderr > SEED_STDERR * abs(seed.fitness.mean)
         if disagree and seed.id not in busy:

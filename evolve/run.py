@@ -54,33 +54,40 @@ def run(settings: Settings, arguments: list[str]) -> int:
     Raises UserError for whatever the user has to mend, before anything is started where possible.
     """
     console = Console(highlight=False)
-    arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
-    if settings.time_box is not None:
-        arena = replace(arena, time_box=settings.time_box)
-    if settings.corpus is not None:
-        arena = arena.on_corpus(settings.corpus)
+    arena = _arena(settings)
     directory = RunDirectory.choose(settings.out, arena.name, settings.fresh)
     desk = Desk.of(settings)
     if settings.agent:
         command_words(settings.agent)  # refused here, before anything runs
     choose(settings.sandbox)  # the same
-    with explained_faults(directory), EngineLock(directory):
+    with explained_faults(directory), EngineLock(directory), contextlib.ExitStack() as closing:
+        archive = None
+        if directory.archive.exists():
+            # To write, at once: a reader could not open what a power cut left, and this mends it.
+            archive = closing.enter_context(Archive.open(directory.archive, write=True))
+            state = archive.read_state()
+            arena = _check_same(state, _arena(settings, state), settings, directory)
         slots = slots_on(arena.device, settings.workers, arena.cores)
-        with contextlib.ExitStack() as closing:
-            archive = None
-            if directory.archive.exists():
-                # To write, at once: a reader could not open what a power cut left, and this mends it.
-                archive = closing.enter_context(Archive.open(directory.archive, write=True))
-                arena = _check_same(archive.read_state(), arena, settings, directory)
-            data = prepare(arena)
-            if archive is None:
-                archive = closing.enter_context(_create(directory, arena, data, settings, hardware(slots)))
-            else:
-                require_corpus(archive.read_state()["corpus"], data, directory)
-            install(directory.archive)  # so that `git merge` there does what the crossover operator does
-            if not archive.individuals:
-                archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
-            return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+        data = prepare(arena)
+        if archive is None:
+            archive = closing.enter_context(_create(directory, arena, data, settings, hardware(slots)))
+        else:
+            require_corpus(archive.read_state()["corpus"], data, directory)
+        install(directory.archive)  # so that `git merge` there does what the crossover operator does
+        if not archive.individuals:
+            archive.add(Offspring(arena.seed_genome, (), "seed", f"The seed genome of {arena.name}", 0))
+        return _search(settings, arguments, console, arena, directory, data, archive, slots, desk)
+
+
+def _arena(settings: Settings, state: dict[str, Any] | None = None) -> Arena:
+    """The arena that is asked for; where none is, that of the archived search of `state`, or the machine's default."""
+    if settings.arena is None and state is not None:
+        arena = arenas.of_run(state)
+    else:
+        arena = arenas.load(settings.arena or ("gpt_h100" if list_gpus() else "gpt_cpu"))
+    if settings.time_box is not None:
+        arena = replace(arena, time_box=settings.time_box)
+    return arena if settings.corpus is None else arena.on_corpus(settings.corpus)
 
 
 @contextlib.contextmanager
@@ -302,6 +309,7 @@ def _conclude(
         going_on += ", with a larger --max-boxes or --max-seconds"
     lines = [
         "",
+        *([evolution.exhausted, ""] if evolution.exhausted else []),
         *champion_lines(best, evolution.seed_individual, noise, arena.metric, arena.direction, directory.path),
         *locked_lines(best, evolution.seed_individual),
         "",

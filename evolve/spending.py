@@ -12,7 +12,8 @@ TOLERANCE = 1e-6  # boxes; sums of floats
 class Spending:
     """Counts evaluations up; no offspring is born once a cap is reached.
 
-    A box is one time box of training: a run that was raced out or failed counts its share. Seconds are those that a
+    A box is one time box of training: a run that was raced out or failed counts its share, and one of a script that
+    prints its own score all of its time. Seconds are those that a
     run held its worker's accelerator or cores, start-up and scoring included. Confirming the champion comes on top.
     """
 
@@ -25,7 +26,9 @@ class Spending:
 
     def take(self, outcome: Outcome) -> None:
         """One more evaluation."""
-        self.boxes += min(1.0, outcome.seconds.get("training", 0.0) / self._time_box)
+        # What a script that prints its own score says of its training time is no measure.
+        seconds = outcome.seconds.get("training" if outcome.trusted else "total", 0.0)
+        self.boxes += min(1.0, seconds / self._time_box)
         self.seconds += outcome.seconds.get("total", 0.0)
 
     def spent(self, running: int) -> bool:

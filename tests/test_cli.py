@@ -105,7 +105,7 @@ def test_audit_runs_an_individual_once_more_and_says_what_it_checked(searched: t
     done = evolve("audit", "run", 2, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout.split("Audit of #2")[1]
-    for word in ("edits", "run", "model", "score", "clock", "agreement", "unchecked", "Nothing is wrong."):
+    for word in ("edits", "run", "model", "score", "clock", "agreement", "unchecked", "Nothing wrong was found"):
         assert word in said
     assert "names no scorer" in said and "standard deviations from the mean" in said
     with Archive.open(folder / "run" / "archive.git") as archive:

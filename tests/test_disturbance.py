@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from evolve.disturbance import Disturbance
 from evolve.engine import RERUNS
 from evolve.evaluation.trial import Trial
-from evolve.individual import Outcome, Status
-from tests.stub import evaluate, evolve, story
+from evolve.individual import FRESH, Outcome, Status
+from tests.stub import evaluate, evolve, rough, story
 
 
 def run(individual: int = 1, *, steps: int = 1000, clock: float | None = 1980.0, device: str = "cuda:0") -> Outcome:
@@ -76,3 +77,15 @@ def test_what_is_always_disturbed_is_given_up_for_this_session(tmp_path: Path) -
     assert not unlucky.fitness.valid and unlucky not in evolution.population
     again = evolve(tmp_path, pop=2, gens=3)  # another day
     assert again.archive.individuals[2].fitness.measured
+
+
+def test_neither_confirmation_nor_replicates_that_are_always_disturbed_are_run_for_ever(tmp_path: Path) -> None:
+    def always(trial: Trial) -> Outcome:
+        outcome = rough(trial)
+        return outcome.disturbed("a neighbour") if trial.replicate >= FRESH or trial.replicate == 3 else outcome
+
+    evolution = evolve(tmp_path, pop=3, gens=8, function=always, seed_replicates=3, confirm=2)
+    assert evolution.births == 24
+    counts = Counter((one.id, outcome.replicate) for one, outcome in evolution.archive.in_order() if not outcome.counts)
+    assert any(replicate >= FRESH for _, replicate in counts) and (0, 3) in counts
+    assert set(counts.values()) == {RERUNS + 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 from dataclasses import replace
@@ -10,16 +11,18 @@ from typing import Any
 
 import pytest
 
+from evolve import arena as arenas
+from evolve.archive.repository import Archive
 from evolve.breeding import Operators
 from evolve.confirmation import confirmation
 from evolve.engine import CONFIRM, Evolution
-from evolve.errors import UserError
 from evolve.evaluation.trial import Cancelled, Trial
-from evolve.individual import CHOICE, FRESH, Outcome, Status
+from evolve.individual import CHOICE, FRESH, Offspring, Outcome, Status
 from evolve.randomness import replicate_seed
 from evolve.replication import REPLICATE_SHARE
 from evolve.summary import locked_lines
-from tests.stub import evaluate, evolve, noisy, rough, story
+from tests.lineages.synthetic import STATE
+from tests.stub import TOY, evaluate, evolve, noisy, rough, story
 
 
 def refused(evolution: Evolution) -> dict[str, int]:
@@ -51,6 +54,17 @@ def test_an_interrupted_search_continues_as_if_it_had_not_been(tmp_path: Path) -
     assert story(parts) == story(whole)
     assert parts.population == [parts.archive.individuals[one.id] for one in whole.population]
     assert [row["best"] for row in parts.logbook] == [row["best"] for row in whole.logbook]
+
+
+def test_a_search_ends_with_a_champion_where_no_genome_is_new_any_more(tmp_path: Path) -> None:
+    toy = arenas.load(str(TOY))
+    small = re.sub(r"(?m)^((?:WIDTH|DEPTH|BIAS) = \S+)  #.*$", r"\1  # fixed", toy.seed_genome)
+    with Archive.create(tmp_path / "archive.git", STATE) as archive:
+        archive.add(Offspring(small, (), "seed", "The seed genome", 0))
+    evolution = evolve(tmp_path, pop=2, gens=10, confirm=2)
+    assert evolution.births == 2  # SHAPE has two other choices
+    assert "No new genome in 500 attempts" in evolution.exhausted
+    assert evolution.champion is not None and len(evolution.champion.fresh_scores) == 2
 
 
 def test_replicates_repeat_exactly_and_continue_after_an_interruption(tmp_path: Path) -> None:
@@ -256,9 +270,3 @@ def test_as_many_trials_run_at_once_as_there_are_workers(tmp_path: Path) -> None
         return evaluate(trial)
 
     assert evolve(tmp_path, pop=3, gens=3, workers=3, function=meet, confirm=0).births == 9
-
-
-def test_operators_with_nothing_left_to_try_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evolve.breeding.ATTEMPTS", 1)
-    with pytest.raises(UserError, match="nothing left to try"):
-        evolve(tmp_path, pop=8, gens=1000)

@@ -26,13 +26,13 @@ class EveryOther(Operators):
         return replace(offspring, genome=offspring.genome + f"open('x{len(evolution.archive.individuals)}')\n")
 
 
-def run(folder: Path, flagged: Flagged, trials: list[Trial] | None = None) -> Evolution:
+def run(folder: Path, flagged: Flagged, trials: list[Trial] | None = None, gens: int = 6) -> Evolution:
     def watched(trial: Trial) -> Outcome:
         if trials is not None:
             trials.append(trial)
         return evaluate(trial)
 
-    return evolve(folder, pop=3, gens=6, function=watched, flagged=flagged, sources_of=lambda _: [EveryOther()])
+    return evolve(folder, pop=3, gens=gens, function=watched, flagged=flagged, sources_of=lambda _: [EveryOther()])
 
 
 def flagged_ones(evolution: Evolution) -> list[Individual]:
@@ -46,6 +46,17 @@ def test_flagged_edits_are_archived_and_not_run_where_the_arena_rejects_them(tmp
     assert all(one.outcomes[0].status is Status.REJECTED and len(one.outcomes) == 1 for one in flagged)
     assert "no business with: line " in flagged[0].outcomes[0].reason and "use of open" in flagged[0].outcomes[0].reason
     assert not set(flagged) & set(evolution.population)
+
+
+def test_a_flagged_edit_that_a_killed_engine_left_is_not_run_either(tmp_path: Path) -> None:
+    run(tmp_path, Flagged.REJECT, gens=1)
+    with Archive.open(tmp_path / "archive.git", write=True) as archive:
+        seed = archive.individuals[0]
+        left = archive.add(Offspring("import socket\n" + seed.genome, (0,), "catalogue", "Open a socket", 1)).id
+    trials: list[Trial] = []
+    evolution = run(tmp_path, Flagged.REJECT, trials, gens=3)
+    assert evolution.archive.individuals[left].outcomes[0].status is Status.REJECTED
+    assert left not in {trial.individual for trial in trials}
 
 
 def test_flagged_edits_are_run_and_always_scored_again_where_it_audits_them(tmp_path: Path) -> None:

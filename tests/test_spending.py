@@ -31,6 +31,13 @@ def test_what_ended_early_counts_its_share() -> None:
     assert not spending.spent(100)
 
 
+def test_a_script_that_prints_its_score_counts_all_of_its_time() -> None:
+    spending = Spending(2.0)
+    for seconds in ({"total": 1.0}, {"total": 3.0, "training": -5.0}, {}):
+        spending.take(Outcome(Status.OK, 1.0, seconds=seconds, trusted=False))
+    assert spending.boxes == pytest.approx(1.5)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_budget_in_boxes_ends_the_births_and_the_champion_is_confirmed_on_top(tmp_path: Path, workers: int) -> None:
     evolution = evolve(
