@@ -22,6 +22,7 @@ from evolve.evaluation.trial import HarnessFault
 
 IMPORT_CAP = 600.0  # seconds for a warm parent's imports; a cold disk and a large torch take minutes
 FORK_CAP = 30.0  # seconds from a job sent to its genome's process
+END_CAP = 5.0  # seconds that it has to end when nothing is asked of it any more
 ATTEMPTS = 2
 
 
@@ -69,7 +70,18 @@ class Supervised:
             with contextlib.suppress(ConnectionResetError):
                 data = self.control.recv(MAX_MESSAGE)
                 break
+        if not data:
+            self._end_what_is_left()
         return Exit(**json.loads(data)) if data else None
+
+    def _end_what_is_left(self) -> None:
+        """For a supervisor that was killed, as its warm parent may have been, who would do this.
+
+        The kernel ends the genome's main process with it. Where that is bubblewrap's first process, and has not yet
+        told its second one to go on, the second would wait for that without end.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.genome, signal.SIGKILL)
 
 
 class WarmParent:
@@ -145,6 +157,13 @@ class WarmParent:
         except (ConnectionResetError, TimeoutError):
             return b""
 
+    def finish(self) -> None:
+        """Let it end what its supervisors left, then itself. One that is stopped would outlive this process: killed."""
+        self._socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_CAP)
+        self.close()
+
     def close(self) -> None:
         """End the process. Genomes that run already are not touched: their supervisors look after them."""
         self._process.kill()
@@ -190,6 +209,13 @@ class WarmParents:
                 failures.append(str(error))
                 self._discard(preload, environment, parent)
         raise HarnessFault(f"A genome's process could not be started: {'; then: '.join(failures)}")
+
+    def close(self) -> None:
+        """End all of them, when none of their genomes runs any more."""
+        with self._lock:
+            for parent in self._parents.values():
+                parent.finish()
+            self._parents.clear()
 
     def _discard(self, preload: tuple[str, ...], environment: dict[str, str], parent: WarmParent) -> None:
         with self._lock:
