@@ -1,0 +1,129 @@
+"""Endpoints that hang, trickle, flood or talk nonsense: a search with them goes on, and ends when it is told to."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evolve.archive import Archive
+from tests.archive.filling import fsck
+from tests.command import TOY, evolve, start
+from tests.weather import endpoint as weather
+from tests.weather.endpoint import Behaviour, Endpoint, endpoint
+from tests.weather.orphans import Nursery
+
+PLAN = ("--arena", TOY, "--out", "run", "--pop", 4, "--seed", 1, "--workers", 1, "--confirm", 0)
+BIRTHS = 8
+PATIENCE = 25.0  # seconds for an end of which 2 are spent on waiting for replies; an answer may take the client 180
+KEY = "sk-in-bad-weather-0987654321"
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
+
+
+def variables(server: Endpoint) -> dict[str, str]:
+    return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
+
+
+def check_and_go_on(folder: Path, nursery: Nursery) -> None:
+    """Nothing is left running, the archive is whole, has each outcome once, and the search goes on without a model."""
+    assert nursery.orphans(PATIENCE) == []
+    archive = folder / "run" / "archive.git"
+    with Archive.open(archive) as reader:
+        before = [(one.id, outcome.replicate) for one, outcome in reader.in_order()]
+        assert len(set(before)) == len(before)
+        asked = [line for _, line in reader.exchanges() if line["operator"] != "probe"]
+    assert asked and all(line.get("fault") or line["rejection"] == "unused" for line in asked)
+    fsck(archive)
+    more = evolve(*PLAN, "--max-evals", len(before) + 1, "--gens", 1000, cwd=folder)
+    assert more.returncode == 0 and "recovered" not in more.stdout, more.stdout + more.stderr
+    with Archive.open(archive) as reader:
+        after = [(one.id, outcome.replicate) for one, outcome in reader.in_order()]
+    assert after[: len(before)] == before and len(after) == len(before) + 1
+
+
+@pytest.mark.parametrize("behaviour", [weather.hangs, weather.trickles])
+def test_the_plan_ends_without_replies(behaviour: Behaviour, tmp_path: Path, nursery: Nursery) -> None:
+    with endpoint(behaviour) as server:
+        began = time.monotonic()
+        done = evolve(*PLAN, "--gens", 2, "--model", "a", cwd=tmp_path, timeout=240, **variables(server))
+        assert time.monotonic() - began < 2 * PATIENCE
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"births {BIRTHS}/{BIRTHS}" in done.stdout and "had no reply when the search ended" in done.stdout
+        check_and_go_on(tmp_path, nursery)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        (weather.floods, "sent an answer of more than 32 MB"),
+        (weather.sends_garbage, "dropped the connection"),
+    ],
+)
+def test_what_is_no_answer_is_told_and_the_search_goes_on(
+    behaviour: Behaviour, words: str, tmp_path: Path, nursery: Nursery
+) -> None:
+    with endpoint(behaviour) as server:
+        process = start(*PLAN, "--gens", 1000, "--model", "a", cwd=tmp_path, **variables(server))
+        assert process.stdout is not None
+        said = iter(process.stdout)
+        told = next(line for line in said if "No language model answers" in line)
+        assert "so the search goes on with catalogue and crossover" in told and words in told
+        assert next(line for line in said if line[:2].isdigit())  # an outcome
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=240)[0]
+        assert process.returncode == 0 and "Traceback" not in rest, rest
+        check_and_go_on(tmp_path, nursery)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "signals", "box", "code", "words"),
+    [
+        (weather.hangs, [signal.SIGINT], 0.05, 0, "interrupted: running boxes finish"),
+        (weather.trickles, [signal.SIGINT], 0.05, 0, "interrupted: running boxes finish"),
+        (weather.hangs, [signal.SIGINT, signal.SIGINT], 3.0, 130, "interrupted twice: stopping at once"),
+        (weather.hangs, [signal.SIGTERM], 0.05, 130, "terminated: running boxes have 25 s to finish"),
+    ],
+)
+def test_a_search_that_waits_for_a_reply_ends_when_told(
+    behaviour: Behaviour,
+    signals: list[signal.Signals],
+    box: float,
+    code: int,
+    words: str,
+    tmp_path: Path,
+    nursery: Nursery,
+) -> None:
+    """It has nothing else to do, but for the seed genome's second run, which a long box keeps going for a while."""
+    with endpoint(behaviour) as server:
+        plan = (*PLAN, "--model", "a", "--llm-only", "--time-box", box)
+        process = start(*plan, cwd=tmp_path, **variables(server))
+        assert server.asked.wait(60)
+        told = time.monotonic()
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.5)
+        said = process.communicate(timeout=240)[0]
+        assert time.monotonic() - told < PATIENCE, said
+        assert process.returncode == code and words in said and "Traceback" not in said, said
+        check_and_go_on(tmp_path, nursery)
+
+
+def test_control_c_ends_the_first_question_too(tmp_path: Path, nursery: Nursery) -> None:
+    """The probes, before anything runs."""
+    with endpoint(weather.hangs, answers_probes=False) as server:
+        process = start(*PLAN, "--model", "a", "--model", "b", cwd=tmp_path, **variables(server))
+        assert server.asked.wait(60)
+        told = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=240)[0]
+        assert time.monotonic() - told < PATIENCE / 2, said  # an answer to a probe may take the client 30
+        assert process.returncode == 130 and "Traceback" not in said, said
+        assert nursery.orphans(PATIENCE) == [] and not (tmp_path / "run").exists()
