@@ -156,9 +156,7 @@ class Writer:
         self._pool.close()
         if self._jobs:
             count = f"{len(self._jobs)} request" + "s" * (len(self._jobs) > 1)
-            self._say(
-                f"{count} to language models had no reply when the search ended; the most that they may have cost counts as spent."
-            )
+            self._say(f"{count} to language models had no reply at the end; the most that may cost counts as spent.")
         for job in self._jobs:
             self._note(job.parents[0], abandoned(job, self._options.prompts))
         for entry in self._queue:

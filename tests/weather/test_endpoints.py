@@ -56,7 +56,7 @@ def test_the_plan_ends_without_replies(behaviour: Behaviour, tmp_path: Path, nur
         done = evolve(*PLAN, "--gens", 2, "--model", "a", cwd=tmp_path, timeout=240, **variables(server))
         assert time.monotonic() - began < 2 * PATIENCE
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"births {BIRTHS}/{BIRTHS}" in done.stdout and "had no reply when the search ended" in done.stdout
+        assert f"births {BIRTHS}/{BIRTHS}" in done.stdout and "had no reply at the end" in done.stdout
         check_and_go_on(tmp_path, nursery)
 
 
