@@ -16,17 +16,20 @@ from pathlib import Path
 
 import pytest
 
-from evolve.evaluation import supervisor
+from evolve.evaluation import launcher, supervisor
 from evolve.evaluation.command import run_isolated
-from evolve.evaluation.isolation import Isolation
+from evolve.evaluation.isolation import Isolation, warm_parents
 from evolve.evaluation.job import Job
 from evolve.evaluation.process_tree import descendants, die_with_parent
 from evolve.evaluation.trial import HarnessFault
+from evolve.evaluation.worker import run_trial
+from evolve.individual import Status
 from evolve.sandbox.confinement import Mode
 from evolve.sandbox.view import View
 
 from ..hostile.modes import needs
-from .genomes import alive, gone_within
+from .conftest import MakeTrial
+from .genomes import HONEST, alive, gone_within
 
 # Holds bubblewrap's first process when its second exists and waits for its go-ahead.
 HOLD = '#!/bin/sh\nexec {bwrap} --userns-block-fd 9 --info-fd 8 "$@" 9<>{hold} 8>{info}\n'
@@ -121,3 +124,15 @@ def test_an_engine_that_ends_leaves_no_stopped_warm_parent(tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not alive(int(done.stdout))
+
+
+def test_a_warm_parent_that_stops_without_a_word_is_replaced(
+    make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = make_trial(HONEST, preload=("json", "colorsys"))
+    assert run_trial(trial).status is Status.OK
+    (stopped,) = (pid for pid in warm_parents.pids if b"colorsys" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(stopped, signal.SIGSTOP)
+    monkeypatch.setattr(launcher, "FORK_CAP", 3.0)
+    assert run_trial(trial).status is Status.OK
+    assert not alive(stopped)

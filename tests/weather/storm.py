@@ -18,9 +18,9 @@ import psutil
 from evolve.archive import Archive, journal, refs
 from evolve.archive.packs import checkpoint_packs, object_ids
 from tests.command import TOY, evolve, start
+from tests.weather.aftermath import PATIENCE, told
 from tests.weather.orphans import Nursery
 
-PATIENCE = 60.0  # seconds that an engine has to end, and what it left behind
 FAULT_EVERY = (15, 45)  # outcomes
 PLAN = ("--arena", TOY, "--out", "run", "--pop", 10, "--gens", 10**6, "--time-box", 0.02, "--seed", 1, "--confirm", 0)
 
@@ -57,14 +57,14 @@ class Engine:
     @property
     def told(self) -> list[int]:
         """The individuals whose outcomes were printed, in order."""
-        return [int(line.split("#")[1].split()[0]) for line in list(self.lines) if line[:2].isdigit() and "#" in line]
+        return told(list(self.lines))
 
     def wait_for(self, outcomes: int) -> bool:
         """Until it has printed so many outcomes; False where it ends before, or prints none for long."""
-        told, deadline = 0, time.monotonic() + PATIENCE
-        while told < outcomes:
-            if (now := len(self.told)) > told:
-                told, deadline = now, time.monotonic() + PATIENCE
+        count, deadline = 0, time.monotonic() + PATIENCE
+        while count < outcomes:
+            if (now := len(self.told)) > count:
+                count, deadline = now, time.monotonic() + PATIENCE
             if self.process.poll() is not None or time.monotonic() > deadline:
                 return False
             time.sleep(0.02)

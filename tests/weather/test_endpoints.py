@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evolve.archive import Archive
-from tests.archive.filling import fsck
 from tests.command import TOY, evolve, start
 from tests.weather import endpoint as weather
+from tests.weather.aftermath import goes_on, sound
 from tests.weather.endpoint import Behaviour, Endpoint, endpoint
 from tests.weather.orphans import Nursery
 
@@ -22,31 +21,18 @@ PATIENCE = 25.0  # seconds for an end of which 2 are spent on waiting for replie
 KEY = "sk-in-bad-weather-0987654321"
 
 
-@pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as nursery:
-        yield nursery
-
-
 def variables(server: Endpoint) -> dict[str, str]:
     return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
 
 
-def check_and_go_on(folder: Path, nursery: Nursery) -> None:
-    """Nothing is left running, the archive is whole, has each outcome once, and the search goes on without a model."""
-    assert nursery.orphans(PATIENCE) == []
-    archive = folder / "run" / "archive.git"
-    with Archive.open(archive) as reader:
-        before = [(one.id, outcome.replicate) for one, outcome in reader.in_order()]
-        assert len(set(before)) == len(before)
-        asked = [line for _, line in reader.exchanges() if line["operator"] != "probe"]
+def check(folder: Path, nursery: Nursery, said: str) -> None:
+    """All is as it should be, each request is accounted for, and the search goes on without a model."""
+    run = folder / "run"
+    sound(run, nursery, said)
+    with Archive.open(run / "archive.git") as archive:
+        asked = [line for _, line in archive.exchanges() if line["operator"] != "probe"]
     assert asked and all(line.get("fault") or line["rejection"] == "unused" for line in asked)
-    fsck(archive)
-    more = evolve(*PLAN, "--max-evals", len(before) + 1, "--gens", 1000, cwd=folder)
-    assert more.returncode == 0 and "recovered" not in more.stdout, more.stdout + more.stderr
-    with Archive.open(archive) as reader:
-        after = [(one.id, outcome.replicate) for one, outcome in reader.in_order()]
-    assert after[: len(before)] == before and len(after) == len(before) + 1
+    assert "recovered" not in goes_on((*PLAN, "--gens", 1000), folder, run, nursery)
 
 
 @pytest.mark.parametrize("behaviour", [weather.hangs, weather.trickles])
@@ -56,8 +42,9 @@ def test_the_plan_ends_without_replies(behaviour: Behaviour, tmp_path: Path, nur
         done = evolve(*PLAN, "--gens", 2, "--model", "a", cwd=tmp_path, timeout=240, **variables(server))
         assert time.monotonic() - began < 2 * PATIENCE
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"births {BIRTHS}/{BIRTHS}" in done.stdout and "had no reply at the end" in done.stdout
-        check_and_go_on(tmp_path, nursery)
+        said = done.stdout
+        assert f"births {BIRTHS}/{BIRTHS}" in said and "had no reply at the end" in said
+        check(tmp_path, nursery, said)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +60,14 @@ def test_what_is_no_answer_is_told_and_the_search_goes_on(
     with endpoint(behaviour) as server:
         process = start(*PLAN, "--gens", 1000, "--model", "a", cwd=tmp_path, **variables(server))
         assert process.stdout is not None
-        said = iter(process.stdout)
-        told = next(line for line in said if "No language model answers" in line)
+        lines = iter(process.stdout)
+        told = next(line for line in lines if "No language model answers" in line)
         assert "so the search goes on with catalogue and crossover" in told and words in told
-        assert next(line for line in said if line[:2].isdigit())  # an outcome
+        assert next(line for line in lines if line[:2].isdigit())  # an outcome
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=240)[0]
         assert process.returncode == 0 and "Traceback" not in rest, rest
-        check_and_go_on(tmp_path, nursery)
+        check(tmp_path, nursery, rest)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +100,7 @@ def test_a_search_that_waits_for_a_reply_ends_when_told(
         said = process.communicate(timeout=240)[0]
         assert time.monotonic() - told < PATIENCE, said
         assert process.returncode == code and words in said and "Traceback" not in said, said
-        check_and_go_on(tmp_path, nursery)
+        check(tmp_path, nursery, said)
 
 
 def test_control_c_ends_the_first_question_too(tmp_path: Path, nursery: Nursery) -> None:
