@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from evolve.archive import Archive
-from tests.command import TOY, evolve, start
+from tests.command import TOY, arena, evolve, start
+from tests.llm.server import BLOCK, ModelServer, constant
 from tests.weather import endpoint as weather
-from tests.weather.aftermath import goes_on, sound
+from tests.weather.aftermath import goes_on, sound, told
 from tests.weather.endpoint import Behaviour, Endpoint, endpoint
 from tests.weather.orphans import Nursery
 
@@ -61,8 +64,8 @@ def test_what_is_no_answer_is_told_and_the_search_goes_on(
         process = start(*PLAN, "--gens", 1000, "--model", "a", cwd=tmp_path, **variables(server))
         assert process.stdout is not None
         lines = iter(process.stdout)
-        told = next(line for line in lines if "No language model answers" in line)
-        assert "so the search goes on with catalogue and crossover" in told and words in told
+        sentence = next(line for line in lines if "No language model answers" in line)
+        assert "so the search goes on with catalogue and crossover" in sentence and words in sentence
         assert next(line for line in lines if line[:2].isdigit())  # an outcome
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=240)[0]
@@ -93,12 +96,12 @@ def test_a_search_that_waits_for_a_reply_ends_when_told(
         plan = (*PLAN, "--model", "a", "--llm-only", "--time-box", box)
         process = start(*plan, cwd=tmp_path, **variables(server))
         assert server.asked.wait(60)
-        told = time.monotonic()
+        began = time.monotonic()
         for number in signals:
             process.send_signal(number)
             time.sleep(0.5)
         said = process.communicate(timeout=240)[0]
-        assert time.monotonic() - told < PATIENCE, said
+        assert time.monotonic() - began < PATIENCE, said
         assert process.returncode == code and words in said and "Traceback" not in said, said
         check(tmp_path, nursery, said)
 
@@ -108,9 +111,41 @@ def test_control_c_ends_the_first_question_too(tmp_path: Path, nursery: Nursery)
     with endpoint(weather.hangs, answers_probes=False) as server:
         process = start(*PLAN, "--model", "a", "--model", "b", cwd=tmp_path, **variables(server))
         assert server.asked.wait(60)
-        told = time.monotonic()
+        began = time.monotonic()
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=240)[0]
-        assert time.monotonic() - told < PATIENCE / 2, said  # an answer to a probe may take the client 30
+        assert time.monotonic() - began < PATIENCE / 2, said  # an answer to a probe may take the client 30
         assert process.returncode == 130 and "Traceback" not in said, said
         assert nursery.orphans(PATIENCE) == [] and not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_that_hangs_does_not_keep_a_search_from_ending(
+    httpserver: HTTPServer, tmp_path: Path, nursery: Nursery
+) -> None:
+    """A reply came, and was tried; nothing else is under way."""
+    seeds_are_done = threading.Event()
+
+    def endless(messages: list[dict[str, str]], _: int) -> str:
+        assert seeds_are_done.wait(60)
+        old = constant("BIAS", messages[1]["content"])
+        return BLOCK.format(idea="Wait.", old=old, new="BIAS = 0.25  # range: -1..1\nwhile True:\n    pass")
+
+    url = ModelServer(httpserver, {"a": endless}).url
+    place = arena(tmp_path / "patient", (TOY / "train.py").read_text(), startup=300.0)
+    plan = ("--arena", place, *PLAN[2:], "--gens", 1000)
+    process = start(*plan, "--model", "a", "--llm-only", cwd=tmp_path, OPENAI_API_KEY=KEY, OPENAI_BASE_URL=url)
+    assert process.stdout is not None
+    said = ""
+    while len(told(said.splitlines())) < 3:
+        said += process.stdout.readline()
+    seeds_are_done.set()
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "trials" / "dry-0" / "heartbeat").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    said += process.communicate(timeout=400)[0]
+    assert time.monotonic() - began < PATIENCE, said
+    assert process.returncode == 0 and "Traceback" not in said, said
+    goes_on(plan, tmp_path, tmp_path / "run", nursery, said)
