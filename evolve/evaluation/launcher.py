@@ -93,6 +93,7 @@ class WarmParent:
     def __init__(self, preload: tuple[str, ...], environment: dict[str, str]) -> None:
         self._lock = threading.Lock()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process that writes it
+        self._words = ""  # the last ones, of a log that is closed
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             arguments = [str(theirs.fileno()), *preload]
@@ -117,7 +118,11 @@ class WarmParent:
         return self._process.pid
 
     def last_words(self) -> str:
-        """The last line that the process wrote, for an error message."""
+        """The last line that the process wrote, for an error message; also when another thread has closed this."""
+        with self._lock:
+            return self._words if self._log.closed else self._read_words()
+
+    def _read_words(self) -> str:
         size = os.fstat(self._log.fileno()).st_size
         lines = os.pread(self._log.fileno(), 4096, max(0, size - 4096)).decode(errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it said nothing.")
@@ -134,7 +139,7 @@ class WarmParent:
         try:
             with theirs, self._lock:
                 socket.send_fds(self._socket, [job.to_bytes()], fds)
-        except (BrokenPipeError, ConnectionResetError, TimeoutError) as error:
+        except OSError as error:  # it has ended, is silent, or another thread has given it up: a closed socket
             control.close()
             raise ParentDied(f"{error}; its last words: {self.last_words()}") from error
         control.settimeout(FORK_CAP)
@@ -168,8 +173,11 @@ class WarmParent:
         """End the process. Genomes that run already are not touched: their supervisors look after them."""
         self._process.kill()
         self._process.wait()
-        self._socket.close()
-        self._log.close()
+        with self._lock:
+            self._socket.close()
+            if not self._log.closed:
+                self._words = self._read_words()
+                self._log.close()
 
 
 class WarmParents:

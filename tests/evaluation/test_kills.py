@@ -20,6 +20,7 @@ from evolve.evaluation import launcher, supervisor
 from evolve.evaluation.command import run_isolated
 from evolve.evaluation.isolation import Isolation, warm_parents
 from evolve.evaluation.job import Job
+from evolve.evaluation.launcher import ParentDied, WarmParent
 from evolve.evaluation.process_tree import descendants, die_with_parent
 from evolve.evaluation.trial import HarnessFault
 from evolve.evaluation.worker import run_trial
@@ -44,6 +45,10 @@ def wait_until(true: Callable[[], object]) -> None:
 
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def job(scratch: Path) -> Job:
+    return Job([], "script", {}, sorted(os.sched_getaffinity(0)), 100, 100, Mode.NONE, View.make(scratch, []))
 
 
 @pytest.mark.parametrize("mode", [pytest.param("bwrap", marks=needs("bwrap"))])
@@ -89,7 +94,6 @@ def test_a_supervisor_that_the_harness_does_not_know_of_ends_with_its_parent(
         signal.pause()
 
     monkeypatch.setattr(supervisor, "become_genome", stopped)
-    job = Job([], "script", {}, sorted(os.sched_getaffinity(0)), 100, 100, Mode.NONE, View.make(tmp_path, []))
     ours, theirs = socket.socketpair()
     output = os.open(os.devnull, os.O_WRONLY)
     parent = os.fork()
@@ -97,7 +101,7 @@ def test_a_supervisor_that_the_harness_does_not_know_of_ends_with_its_parent(
         try:
             parent = os.getpid()
             if os.fork() == 0:
-                supervisor.supervise(job, parent, theirs, output, [])
+                supervisor.supervise(job(tmp_path), parent, theirs, output, [])
             signal.pause()
         finally:
             os._exit(1)
@@ -134,5 +138,17 @@ def test_a_warm_parent_that_stops_without_a_word_is_replaced(
     (stopped,) = (pid for pid in warm_parents.pids if b"colorsys" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(stopped, signal.SIGSTOP)
     monkeypatch.setattr(launcher, "FORK_CAP", 3.0)
-    assert run_trial(trial).status is Status.OK
+    trials = [make_trial(HONEST, preload=("json", "colorsys")) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        assert [outcome.status for outcome in threads.map(run_trial, trials)] == [Status.OK] * 2
     assert not alive(stopped)
+
+
+def test_a_warm_parent_that_another_thread_gave_up_has_died(tmp_path: Path) -> None:
+    parent = WarmParent((), {"PYTHONPATH": os.environ.get("PYTHONPATH", "")})
+    parent.close()
+    output = os.open(os.devnull, os.O_WRONLY)
+    with pytest.raises(ParentDied, match="its last words: it said nothing"):
+        parent.launch(job(tmp_path), output, [])
+    os.close(output)
+    parent.close()
