@@ -10,13 +10,13 @@ from analysis.frames import Frames
 
 
 def layered(frames: Frames) -> pd.DataFrame:
-    """Columns `x` and `y` (the generation), by id, so that neighbours of a row are at least 1 apart.
+    """Columns `x` and `y` (the generation) of everyone, by id, so that neighbours of a row are at least 1 apart.
 
     Within a row individuals stand in the order of their first parents, and as near below these as that allows
     (least squares under the distance of 1: isotonic regression by pooling adjacent violators). The
     champion's lineage is a straight line at x = 0, its sisters spread to both sides.
     """
-    table = frames.individuals
+    table = frames.everyone
     first = frames.edges.loc[frames.edges["rank"] == 0]
     parents: dict[int, int] = dict(zip(first["child"].tolist(), first["parent"].tolist(), strict=True))
     spine = set(table.index[table["champion"]].tolist())

@@ -19,7 +19,7 @@ MOST_LABELS = 45  # of the champion's lineage
 
 
 def _size(frames: Frames) -> Size:
-    rows = int(frames.individuals["generation"].max()) + 1 if len(frames.individuals) else 1
+    rows = int(frames.everyone["generation"].max()) + 1 if len(frames.individuals) else 1
     return 9.0, float(np.clip(1.2 + 0.34 * rows, 4.0, 15.0))
 
 
@@ -28,7 +28,8 @@ def lineage(frames: Frames, axes: Axes) -> None:
     """A row a generation, the seed genome on top; every line joins a parent to its child.
 
     Colour is the score, the champion's lineage of first parents a strong line down the middle. Crossovers are
-    diamonds, with a dashed line to the second parent; failures are crosses, runs to come hollow.
+    diamonds, with a dashed line to the second parent; failures are crosses, runs to come hollow. Hollow squares are
+    genomes that `evolve ablate`, `prune` and `transfer` made: their scores are of another split, and have no colour.
     """
     table = frames.individuals
     if table.empty:
@@ -52,7 +53,10 @@ def lineage(frames: Frames, axes: Axes) -> None:
     axes.add_collection(
         LineCollection(bold, colors=INK, linewidths=3.0 if len(table) <= 300 else 2.0, zorder=2, capstyle="round")
     )
-    _nodes(frames, axes, place, float(np.clip(1800 / len(table), 7, 60)))
+    size = float(np.clip(1800 / len(table), 7, 60))
+    made = place.loc[frames.derived.index]
+    axes.scatter(made["x"], made["y"], marker="s", facecolors="white", edgecolors=INK, s=0.7 * size, lw=0.8, zorder=3)
+    _nodes(frames, axes, place.loc[table.index], size)
     _labels(frames, axes, xy, path)
     axes.autoscale_view()
     axes.margins(x=0.02)
@@ -65,6 +69,8 @@ def lineage(frames: Frames, axes: Axes) -> None:
     axes.plot([], [], color=GREEN, lw=1, ls="--", label="second parent")
     axes.plot([], [], color=MUTED, marker="D", ls="", ms=4, label="crossover")
     axes.plot([], [], color=MUTED, marker="x", ls="", ms=5, label="no score")
+    if len(made):
+        axes.plot([], [], color=INK, mfc="white", marker="s", ls="", ms=4, label="made by an operation")
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.0), fontsize=8)
 
 

@@ -65,7 +65,9 @@ def frames_of(parents: list[tuple[int, ...]], champion: int) -> Frames:
         generation.append(1 + max(generation[one] for one in own))
     edges = [(parent, child, rank) for child, own in enumerate(parents) for rank, parent in enumerate(own)]
     empty = pd.DataFrame()
-    frames = Frames(empty, empty, empty, empty, empty, empty, empty, "", "", "val_bpb", True, 1.0, 0.1, champion)
+    nobody = pd.DataFrame({"generation": pd.Series(dtype=int), "name": pd.Series(dtype=object)})
+    tables = (empty, empty, nobody, empty, empty, empty, empty, empty, empty)
+    frames = Frames(*tables, "", "", "val_bpb", True, 1.0, 0.1, champion)
     frames = replace(frames, edges=pd.DataFrame(edges, columns=["parent", "child", "rank"], dtype=int))
     table = pd.DataFrame({"generation": generation}, index=pd.RangeIndex(len(parents)))
     table["champion"] = table.index.isin(frames.lineage(champion))

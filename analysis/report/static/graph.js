@@ -45,11 +45,11 @@ class LineageGraph {
     const width = STEP_X * extent(rows.map((row) => row.x));
     const stepY = Math.min(220, Math.max(STEP_Y, (0.7 * width) / (extent(rows.map((row) => row.generation)) || 1)));
     for (const row of rows) {
-      const kind = row.score !== null ? "scored" : row.status === "pending" ? "pending" : "failed";
+      const kind = row.derived ? "derived" : row.score !== null ? "scored" : row.status === "pending" ? "pending" : "failed";
       nodes.push({
-        data: { id: String(row.id), label: `#${row.id}`, colour: row.colour ?? "#888888" },
+        data: { id: String(row.id), label: row.name, colour: row.colour ?? "#888888" },
         position: { x: row.x * STEP_X, y: row.generation * stepY },
-        classes: [kind, row.parents.length > 1 && "crossover", row.champion && "path"].filter(Boolean),
+        classes: [kind, row.parents.length > 1 && !row.derived && "crossover", row.champion && "path"].filter(Boolean),
       });
     }
     for (const [parent, child, rank] of index.edges) {
@@ -96,6 +96,10 @@ class LineageGraph {
         style: { width: large ? 18 : 13, height: large ? 18 : 13, "background-opacity": 0, "border-width": 2, "border-color": colour("--muted") },
       },
       { selector: "node.pending", style: { "border-style": "dashed" } },
+      {
+        selector: "node.derived",
+        style: { shape: "rectangle", width: large ? 30 : 18, height: large ? 30 : 18, "background-color": colour("--panel"), "border-width": 2 },
+      },
       { selector: "node.path", style: { width: large ? 44 : 32, height: large ? 44 : 32, "border-width": 3, "font-weight": "bold" } },
       {
         selector: "edge",
