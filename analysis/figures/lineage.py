@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from analysis.frames import Frames
 from analysis.layout import layered
@@ -16,16 +15,17 @@ from analysis.style import FAINT, GREEN, INK, MUTED, SCORES, Size, figure, note,
 
 ALL_LABELLED = 30  # individuals, up to which each has its number beside it
 MOST_LABELS = 45  # of the champion's lineage
+MOST_TICKS = 16  # generations that are named
 
 
 def _size(frames: Frames) -> Size:
-    rows = int(frames.everyone["generation"].max()) + 1 if len(frames.individuals) else 1
+    rows = float(layered(frames)["y"].max()) + 1 if len(frames.individuals) else 1
     return 9.0, float(np.clip(1.2 + 0.34 * rows, 4.0, 15.0))
 
 
 @figure(_size)
 def lineage(frames: Frames, axes: Axes) -> None:
-    """A row a generation, the seed genome on top; every line joins a parent to its child.
+    """A row a generation (several, where it is very large), the seed genome on top; lines join parents to children.
 
     Colour is the score, the champion's lineage of first parents a strong line down the middle. Crossovers are
     diamonds, with a dashed line to the second parent; failures are crosses, runs to come hollow. Hollow squares are
@@ -61,7 +61,9 @@ def lineage(frames: Frames, axes: Axes) -> None:
     axes.autoscale_view()
     axes.margins(x=0.02)
     axes.invert_yaxis()
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    rows = place["y"].groupby(frames.everyone["generation"]).min()
+    step = -(-len(rows) // MOST_TICKS)
+    axes.set_yticks(rows.iloc[::step], [str(generation) for generation in rows.index[::step]])
     axes.set_ylabel("generation")
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
@@ -116,24 +118,23 @@ def score_range(frames: Frames) -> Normalize:
 
 
 def _labels(frames: Frames, axes: Axes, xy: dict[int, tuple[float, float]], path: set[int]) -> None:
-    table = frames.individuals
-    ids = table.index.tolist() if len(table) <= ALL_LABELLED else sorted(path)
+    table = frames.everyone
+    few = len(table) <= ALL_LABELLED
+    ids = table.index.tolist() if few else sorted(path)
     step = max(1, -(-len(ids) // MOST_LABELS))
     chosen = [id for place, id in enumerate(ids) if place % step == 0 or id == ids[-1]]
     halo = [withStroke(linewidth=2.5, foreground="white")]
     for id in chosen:
-        text = f"#{id}"
-        if len(table) <= ALL_LABELLED and id in path:
-            text += f" {short(str(table.at[id, 'idea']), 34)}"
-        weight = "bold" if id in path else "normal"
+        told = few and id in path
         axes.annotate(
-            text,
+            f"{table.at[id, 'name']} {short(str(table.at[id, 'idea']), 34)}" if told else str(table.at[id, "name"]),
             xy[id],
-            xytext=(6, 0),
+            # An idea is long: above the others of the row.
+            xytext=(6, 6 if told else 0),
             textcoords="offset points",
-            va="center",
+            va="bottom" if told else "center",
             fontsize=7,
-            weight=weight,
+            weight="bold" if id in path else "normal",
             path_effects=halo,
             zorder=4,
         )

@@ -107,7 +107,7 @@ def index(frames: Frames, revision: str) -> dict[str, Any]:
     search = frames.individuals.reindex(table.index)
     columns: dict[str, list[Any]] = {
         "id": table.index.tolist(),
-        "x": [round(x, 2) for x in place["x"]],
+        **{name: [round(at, 2) for at in place[name]] for name in ("x", "y")},
         **{name: table[name].tolist() for name in ("name", "operator", "idea", "generation", "status", "commit")},
         **{name: table[name].tolist() for name in ("runs", "champion", "derived")},
         **{name: _numbers(table[name].tolist()) for name in ("stderr", "gain", "seconds")},

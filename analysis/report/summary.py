@@ -50,7 +50,7 @@ def tiles(archive: Archive, frames: Frames) -> list[Tile]:
         tokens = int(calls["input_tokens"].sum() + calls["output_tokens"].sum())
         unknown = int(calls["cost"].isna().sum())
         cost = f"cost {calls['cost'].sum():.4g}" + (f", unknown for {unknown}" if unknown else "")
-        shown.append(Tile("Language models", f"{len(calls)} exchanges", f"{tokens:,} tokens, {cost}"))
+        shown.append(Tile("Exchanges with models", f"{len(calls):,}", f"{tokens:,} tokens, {cost}"))
     return shown
 
 

@@ -43,12 +43,12 @@ class LineageGraph {
     const rows = [...index.rows.values()];
     const extent = (values) => values.reduce((a, b) => Math.max(a, b), 0) - values.reduce((a, b) => Math.min(a, b), 0);
     const width = STEP_X * extent(rows.map((row) => row.x));
-    const stepY = Math.min(220, Math.max(STEP_Y, (0.7 * width) / (extent(rows.map((row) => row.generation)) || 1)));
+    const stepY = Math.min(220, Math.max(STEP_Y, (0.7 * width) / (extent(rows.map((row) => row.y)) || 1)));
     for (const row of rows) {
       const kind = row.derived ? "derived" : row.score !== null ? "scored" : row.status === "pending" ? "pending" : "failed";
       nodes.push({
         data: { id: String(row.id), label: row.name, colour: row.colour ?? "#888888" },
-        position: { x: row.x * STEP_X, y: row.generation * stepY },
+        position: { x: row.x * STEP_X, y: row.y * stepY },
         classes: [kind, row.parents.length > 1 && !row.derived && "crossover", row.champion && "path"].filter(Boolean),
       });
     }
@@ -87,6 +87,8 @@ class LineageGraph {
           "font-size": 11,
           "text-valign": "bottom",
           "text-margin-y": 3,
+          "text-outline-color": colour("--panel"), // over the edge to a child
+          "text-outline-width": 2.5,
           "min-zoomed-font-size": 8,
         },
       },
