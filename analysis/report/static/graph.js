@@ -109,11 +109,11 @@ class LineageGraph {
       },
       { selector: "edge.second", style: { width: 2.5, "line-color": colour("--second"), "line-style": "dashed", opacity: large ? 0.4 : 1 } },
       { selector: "edge.path", style: { width: large ? 18 : 6, "line-color": colour("--ink"), "z-index": 2 } },
-      { selector: "edge.line", style: { width: 4, "line-color": colour("--accent"), "z-index": 3 } },
+      { selector: "edge.line", style: { width: large ? 16 : 4, "line-color": colour("--accent"), "z-index": 3 } },
       { selector: ".dim", style: { opacity: 0.1 } },
       {
         selector: "node.chosen",
-        style: { "border-width": 5, "border-color": colour("--accent"), "border-style": "solid", width: 38, height: 38, opacity: 1, "z-index": 9 },
+        style: { "border-width": 5, "border-color": colour("--accent"), "border-style": "solid", width: large ? 56 : 38, height: large ? 56 : 38, opacity: 1, "z-index": 9 },
       },
     ]);
   }
