@@ -51,7 +51,7 @@ def gain_per_step(frames: Frames, axes: Axes) -> None:
 def effects(table: pd.DataFrame, frames: Frames, axes: Axes | None = None) -> Axes:
     """The gains of a table of `analysis.replay` or `analysis.ablation`, coloured by what their intervals say."""
 
-    @figure((4.6, float(np.clip(1.1 + 0.24 * len(table), 2.4, 11.0))))
+    @figure((7.0, float(np.clip(1.1 + 0.24 * len(table), 2.4, 11.0))))
     def draw(frames: Frames, axes: Axes) -> None:
         if table.empty:
             note(axes, "Nothing was measured yet.")
