@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.tables import frame
 from evolve.archive.repository import Archive
 from evolve.individual import Individual
-from evolve.lineages.ablate import ablated
+from evolve.lineages.ablate import Extent, ablated
 from evolve.lineages.paired import Effect, Verdict
 from evolve.lineages.replay import replayed
 from evolve.noise import Noise
@@ -29,7 +29,7 @@ CONTRIBUTIONS = {
     "id": int,
     **dict.fromkeys(("name", "idea", "operator"), None),
     **dict.fromkeys(("gain", "low", "high"), float),
-    **dict.fromkeys(("verdict", "conflicts"), None),
+    **dict.fromkeys(("verdict", "extent", "conflicts"), None),
 }
 
 
@@ -52,7 +52,8 @@ def ablation(run: str | Path, ref: str = "champion") -> pd.DataFrame:
 
     name, idea, operator; gain, low, high: advantage of `ref` over `ref` without the step, and its 95 % interval (NaN:
     not measured); verdict: "real", "within noise", "harmful", "conflict", "nothing left", ... ("" where not run);
-    conflicts: the statements because of which the step cannot be taken out alone, as text.
+    extent: "whole", "in part", "conflict" or "nothing left": how much of the step can be taken out alone;
+    conflicts: the statements of it that cannot, as text.
 
     Raises evolve.errors.UserError as `replay` does.
     """
@@ -60,7 +61,7 @@ def ablation(run: str | Path, ref: str = "champion") -> pd.DataFrame:
         result = ablated(archive, ref)
     rows = []
     for step in result.steps:
-        known = "conflict" if step.conflicts else "nothing left" if step.nothing_left else None
+        known = str(step.extent) if step.extent in (Extent.CONFLICT, Extent.NOTHING) else None
         effect = _effect(step.gain)
         rows.append(
             {
@@ -70,6 +71,7 @@ def ablation(run: str | Path, ref: str = "champion") -> pd.DataFrame:
                 "operator": step.operator,
                 **effect,
                 "verdict": known or effect["verdict"],
+                "extent": str(step.extent),
                 "conflicts": ", ".join(step.conflicts),
             }
         )

@@ -1,8 +1,9 @@
 """Scripts on one NVIDIA GPU, on the same data, in one go: `python -m benchmarks.gpu [--baseline PATH]`.
 
-Each script runs as the search runs it: once with nothing compiled, then with what that compiled, in each box. A
-baseline is any script that imports the de-facto `prepare` interface; benchmarks/adapter stands in for that. Prints a
-table in Markdown. `--tiny` is a rehearsal in small on the CPU, whose figures say nothing.
+Each script runs as the search runs it: once with nothing compiled, then with what that compiled, in each box, where its
+model is scored again like that of whoever would enter the population. A baseline is any script that imports the
+de-facto `prepare` interface; benchmarks/adapter stands in for that. Prints a table in Markdown. `--tiny` is a
+rehearsal in small on the CPU, whose figures say nothing.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ from evolve.evaluation.executors import LocalExecutor, hardware, slots_on
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.undisturbed import run_undisturbed
 from evolve.individual import Outcome, Status
-from evolve.trials import prepare
+from evolve.trials import SEARCH_SPLITS, Data, prepare
 from tests.genomes.tiny import tiny
 
 ADAPTER = Path(__file__).parent / "adapter"
 OWN = ["train.py", "vanilla.py"]
 BOXES = [60.0, 300.0]
-HEAD = "| script | box | BPB | tokens/s | MFU | steps | parameters | peak memory | outside the box, cold | warm |"
+HEAD = (
+    "| script | box | BPB | tokens/s | MFU | steps | parameters | peak memory "
+    "| outside the box, cold | warm | scored again |"
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Script:
 class Bench:
     """Runs scripts in a folder of its own, with one cache of compiled code for each."""
 
-    def __init__(self, arena: arenas.Arena, data: str, folder: Path, executor: Executor) -> None:
+    def __init__(self, arena: arenas.Arena, data: Data, folder: Path, executor: Executor) -> None:
         self._arena = arena
         self._data = data
         self._folder = folder
@@ -66,7 +70,7 @@ class Bench:
         return lines
 
     def _run(self, script: Script, box: float, *, cold: bool) -> Outcome:
-        arena, environment = self._arena, {**self._arena.environment, "GPT_DATA": self._data}
+        arena, environment = self._arena, {**self._arena.environment, "GPT_DATA": self._data.folder}
         if script.baseline:
             found = [ADAPTER, SOURCES, os.environ.get("PYTHONPATH", "")]
             if importlib.util.find_spec("kernels") is None:
@@ -89,11 +93,14 @@ class Bench:
             memory_mb=arena.memory_mb,
             environment=environment,
             device=arena.device,
+            opening=(self._data.parts["train"],),
+            closing=tuple(self._data.parts[split] for split in SEARCH_SPLITS),
+            scorer="" if script.baseline else arena.scorer,
             compiled=str(self._folder / f"compiled-{script.name}"),
             fills_cache=cold,
         )
         print(f"{script.name}, {box:g} s, {'nothing' if cold else 'already'} compiled", file=sys.stderr, flush=True)
-        outcome = self._executor.submit(run_undisturbed, trial).result()
+        outcome = self._executor.submit(run_undisturbed, trial if cold else trial.always_rescored()).result()
         if outcome.status is not Status.OK:
             print(f"  {outcome.status}: {outcome.reason}\n{outcome.tail}", file=sys.stderr, flush=True)
         return outcome
@@ -101,8 +108,9 @@ class Bench:
 
 def _line(script: Script, box: float, warm: Outcome, cold: Outcome) -> str:
     if warm.status is not Status.OK:
-        return f"| {script.name} | {box:g} s | {warm.status}: {warm.reason} |" + " |" * 7
+        return f"| {script.name} | {box:g} s | {warm.status}: {warm.reason} |" + " |" * 8
     seconds = warm.seconds.get("training", math.nan)
+    again = f"{warm.seconds['again']:.1f} s ({warm.verified})" if warm.verified else "-"
     found = re.search(r"^mfu_percent: *([0-9.]+)", warm.tail, re.MULTILINE)
     mfu = f"{float(found[1]):.1f} %" if found and float(found[1]) else "-"
     cells = [
@@ -116,6 +124,7 @@ def _line(script: Script, box: float, warm: Outcome, cold: Outcome) -> str:
         f"{(warm.peak_memory_mb or math.nan) / 1000:.1f} GB",
         _outside(cold),
         _outside(warm),
+        again,
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -123,6 +132,7 @@ def _line(script: Script, box: float, warm: Outcome, cold: Outcome) -> str:
 def _outside(outcome: Outcome) -> str:
     """Start-up, compilation, scoring and exit, of the time from the start to the end of the process."""
     spent = outcome.seconds.get("total", math.nan) - outcome.seconds.get("training", math.nan)
+    spent -= outcome.seconds.get("again", 0.0)
     return f"{spent:.1f} s" if outcome.status is Status.OK else "-"
 
 
@@ -168,7 +178,7 @@ def main() -> int:
                 f"{data.name} {data.fingerprint}; `python -m benchmarks.gpu {' '.join(sys.argv[1:])}`\n"
             )
             print(HEAD + "\n" + "|---" * (HEAD.count("|") - 1) + "|", flush=True)
-            bench = Bench(arena, data.folder, Path(folder), executor)
+            bench = Bench(arena, data, Path(folder), executor)
             for script in [*own, *foreign]:
                 print("\n".join(bench.rows(script, options.boxes)), flush=True)
     except (UserError, OSError) as error:

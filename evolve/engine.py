@@ -296,6 +296,7 @@ class Evolution:
 
     def _take(self, individual: Individual, outcome: Outcome) -> None:
         self.evaluations += 1
+        new = outcome.counts and individual.id not in self._evaluated
         self._disturbance.take(outcome)
         self._void += not outcome.counts
         if outcome.counts:
@@ -309,9 +310,10 @@ class Evolution:
             self.racing.take(individual, outcome, self.cut)
         for estimates in (self.searched, self.estimates):
             estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
-        if self.estimates.measured and self.evaluations % self.pop == 0:
+        children = len(self._evaluated) - 1
+        if new and children and children % self.pop == 0 and self.estimates.measured:
             self.logbook.record(
-                gen=self.evaluations // self.pop,
+                gen=children // self.pop,
                 evaluations=self.evaluations,
                 **self._statistics.compile(self.estimates.means(self.pop)),
             )

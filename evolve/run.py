@@ -45,7 +45,7 @@ from evolve.variation.merge_driver import install
 from evolve.warmup import fill_compile_cache
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
-OVERHEAD = 1.5  # seconds a trial spends outside its box, for the first estimate of the duration
+OVERHEAD = 2.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -276,7 +276,8 @@ def _introduce(
         "sandbox": describe(sandbox),
         "operators": desk.line if desk else operators,
         "archive": f"{directory.archive}{done}",
-        "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations",
+        "duration": f"about {duration(seconds)} for {evolution.evaluations_left} evaluations; "
+        "replicates and confirmation come on top",
     }
     for name, text in lines.items():
         console.print(f"{name:<10} {text}", markup=False, soft_wrap=True)

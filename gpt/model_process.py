@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from gpt.errors import ContractError
-from gpt.scoring import ROWS_PER_BATCH, Logits
+from gpt.scoring import ROWS_PER_BATCH, Logits, eager
 
 MAX_MESSAGE = 64 * 1024  # bytes
 HIGHEST_DESCRIPTOR = 1 << 20
@@ -53,15 +53,16 @@ class Shapes:
 class ModelProcess:
     """A fork of this process that loads a model; call it with tokens (B, T) for logits (B, T, vocab).
 
-    To be made before this process holds anything that a model must not see, and before torch has started threads. The
-    model is loaded when it is first asked. Raises ModelFailed where it cannot be loaded or run, ContractError
-    where it gives something else than logits.
+    To be made before this process holds anything that a model must not see, and before torch has started threads or a
+    GPU. The model is loaded when it is first asked; it works on `device`, and its logits come back there. Raises
+    ModelFailed where it cannot be loaded or run, ContractError where it gives something else than logits.
     """
 
     def __init__(self, load: Callable[[], Logits], device: torch.device, shapes: Shapes, keep: list[int]) -> None:
         """`load` runs in the fork, which has no open files but those in `keep`."""
         self._memory = mmap.mmap(-1, shapes.bytes)
         self._shapes = shapes
+        self._device = device
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         _keep_apart(parent=True)
         self._pid = os.fork()
@@ -88,7 +89,7 @@ class ModelProcess:
         if min(shape, default=1) < 0 or math.prod(shape) > len(logits):
             raise ContractError(f"The model returned logits of shape {tuple(shape)}.")
         # A copy: that memory can be written by the model's process at any time.
-        return logits[: math.prod(shape)].clone().view(shape)
+        return logits[: math.prod(shape)].to(self._device, copy=True).view(shape)
 
     def close(self) -> None:
         self._socket.close()
@@ -136,7 +137,7 @@ def _serve(
         shape = json.loads(request)
         try:
             model = model or load()
-            with torch.no_grad():
+            with torch.no_grad(), eager():
                 logits = model(batch[: math.prod(shape)].clone().view(shape).to(device))
             answer = _put(logits, room)
         except Exception as error:  # noqa: BLE001 - what a model raises, its own code chooses

@@ -72,8 +72,11 @@ def main() -> None:
     if not os.fstat(graph.fileno()).st_size:
         del models["graph"]
     _, files = report.ask("close", training_seconds=0.0, steps=0, tokens=0, state=hash_of(load(saved)))
-    rows = [validation_rows(mapped(file), settings.sequence_length, harness.validation_tokens) for file in files]
-    token_bytes = torch.from_numpy(corpus.token_bytes.astype(np.int64))
+    # Not before the forks, which a GPU that has been started would not survive.
+    rows = [
+        validation_rows(mapped(file), settings.sequence_length, harness.validation_tokens).to(device) for file in files
+    ]
+    token_bytes = torch.from_numpy(corpus.token_bytes.astype(np.int64)).to(device)
     reasons = []
     for way, model in models.items():
         try:
@@ -102,7 +105,7 @@ def _compare(model: Logits, stranger: Logits, rows: Tensor) -> None:
     some = rows[torch.randperm(len(rows))[:ROWS_PER_BATCH], :-1]  # (b, T)
     others = rows[torch.randperm(len(rows))[: len(some)], :-1]
     cuts = torch.randint(1, some.shape[1], (len(some), 1))
-    kept = torch.arange(some.shape[1]) < cuts
+    kept = (torch.arange(some.shape[1]) < cuts).to(some.device)
     expected = stranger(torch.where(kept, some, others))[kept]
     if not agree(model(some)[kept], expected):
         raise ContractError("The model's logits depend on later tokens, or on rows that it was scored on before.")

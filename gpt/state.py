@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
+
+CHUNK = 1 << 26  # bytes that one core hashes at a time: a model of a GPU has a gigabyte and more, while that waits
 
 
 def tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -37,10 +41,22 @@ def hash_of(named: Mapping[str, Tensor]) -> str:
 
 def tensor_hash(tensor: Tensor) -> str:
     """A hash of shape, type and bytes."""
-    flat = tensor.detach().cpu().contiguous().flatten()
+    data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
     digest = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
-    digest.update(flat.view(torch.uint8).numpy().data)
+    for one in _hashes([data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]):
+        digest.update(one)
     return digest.hexdigest()
+
+
+def _hashes(chunks: list[memoryview]) -> Iterable[bytes]:
+    if len(chunks) < 2:
+        return map(_hash, chunks)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(_hash, chunks))
+
+
+def _hash(data: memoryview) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def save(named: Mapping[str, Tensor], file: BinaryIO) -> None:

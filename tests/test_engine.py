@@ -64,6 +64,7 @@ def test_replicates_repeat_exactly_and_continue_after_an_interruption(tmp_path: 
     assert story(parts) == story(whole)
     assert pairs(parts) == pairs(whole)
     assert list(parts.logbook) == list(whole.logbook)
+    assert [row["gen"] for row in whole.logbook] == list(range(1, 17))  # births in units of the population
 
 
 def test_replicates_are_distinct_bounded_and_of_the_common_seeds(tmp_path: Path) -> None:

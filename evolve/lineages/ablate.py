@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,15 @@ from evolve.measuring import Workplace
 OPERATOR = "ablation"
 
 
+class Extent(enum.StrEnum):
+    """How much of a step can be taken out of the end of its lineage alone."""
+
+    WHOLE = "whole"
+    PART = "in part"  # some of its statements were changed again later, and stay as they are
+    CONFLICT = "conflict"  # all that is left of it was changed again later
+    NOTHING = "nothing left"  # later steps undid or replaced it
+
+
 @dataclass(frozen=True)
 class AblatedStep:
     """A step of the lineage, and REF without it. Scores are in the metric's unit."""
@@ -34,9 +44,9 @@ class AblatedStep:
     idea: str
     operator: str
     ablated: str | None  # name of REF without the step; None where there is no such genome in the archive
-    conflicts: tuple[str, ...]  # statements because of which the step alone cannot be taken out
+    extent: Extent
+    conflicts: tuple[str, ...]  # statements in which the step alone cannot be taken out
     changed_by: tuple[str, ...]  # names of the later steps that changed these again
-    nothing_left: bool  # later steps undid or replaced all of it: REF without it is REF
     score: Interval | None  # of REF without it
     failures: tuple[str, ...]  # how its runs failed
     gain: Effect | None  # what the step contributes: REF's advantage over REF without it, paired by seed
@@ -64,7 +74,13 @@ class Plan:
 
     step: Step
     conflicts: tuple[str, ...]
-    offspring: Offspring | None  # None: in conflict, or nothing left to take out
+    offspring: Offspring | None  # None: there is nothing that could be taken out
+
+    @property
+    def extent(self) -> Extent:
+        if self.offspring is None:
+            return Extent.CONFLICT if self.conflicts else Extent.NOTHING
+        return Extent.PART if self.conflicts else Extent.WHOLE
 
 
 def ablate(place: Workplace, ref: str, replicates: int = REPLICATES) -> Ablation:
@@ -110,11 +126,13 @@ def plans(archive: Archive, individual: Individual) -> list[Plan]:
     result = []
     for step in steps_of(archive, individual):
         removal = without(individual.genome, [step])
+        conflicts = removal.conflicts.get(step[1].id, ())
         offspring = None
-        if not removal.conflicts and removal.text != individual.genome:
-            idea = f"Without {step[1].name}: {step[1].idea}"
+        if removal.text != individual.genome:
+            stays = f" (but for {', '.join(conflicts)})" if conflicts else ""
+            idea = f"Without {step[1].name}{stays}: {step[1].idea}"
             offspring = offspring_without(individual, [step], removal.text, OPERATOR, idea)
-        result.append(Plan(step, removal.conflicts, offspring))
+        result.append(Plan(step, conflicts, offspring))
     return result
 
 
@@ -129,9 +147,9 @@ def _row(
         child.idea,
         child.operator,
         None if one is None else one.name,
+        plan.extent,
         plan.conflicts,
         tuple(later.name for later in changed_again(plan.step, steps, plan.conflicts)),
-        plan.offspring is None and not plan.conflicts,
         None if one is None else paired.mean(one.id),
         () if one is None else tuple(run.status.value for run in outcomes_of(one, ABLATION) if run.score is None),
         None if one is None else paired.gain(one.id, individual.id),

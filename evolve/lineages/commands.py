@@ -72,9 +72,9 @@ def _ablate_parser() -> argparse.ArgumentParser:
         "ablate",
         "Take each step of REF's lineage out of REF, alone, and evaluate what is left beside REF on the same seeds:\n"
         "what each idea contributes in the end.",
-        "A step is taken out by the statement merge run backwards. A step whose statements later steps changed again\n"
-        "is a conflict: it is reported with those steps, and not evaluated. What is evaluated becomes an individual\n"
-        "of its own (d0, d1, ...: `show` it), which no search sees.",
+        "A step is taken out by the statement merge run backwards. Statements that later steps changed again stay as\n"
+        "they are, and are named with those steps; a step of which nothing else is left is a conflict, and not\n"
+        "evaluated. What is evaluated becomes an individual of its own (d0, d1, ...: `show` it), which no search sees.",
     )
 
 
@@ -94,7 +94,8 @@ def _prune_parser() -> argparse.ArgumentParser:
         "REF the branch pruned/ID, with its diff against the seed genome.",
         "First every step is ablated; one whose loss is beyond noise stays. The others are dropped one after the\n"
         "other, those that contribute least first, as long as what is left is not beyond noise worse than REF, each\n"
-        "time on new seeds. Then the result is compared with REF on twice as many seeds that nothing was chosen by.",
+        "time on new seeds; a step in conflict comes up again when what changed it is gone. Then the result is\n"
+        "compared with REF on twice as many seeds that nothing was chosen by.",
     )
 
 

@@ -11,7 +11,7 @@ from evolve.archive.repository import Archive
 from evolve.arena import Direction
 from evolve.confirmation import Pair
 from evolve.individual import DERIVED, Individual, Offspring
-from evolve.lineages.ablate import Plan, ablate, plans
+from evolve.lineages.ablate import Extent, Plan, ablate, plans
 from evolve.lineages.paired import Effect, Paired, Verdict
 from evolve.lineages.removal import Step, offspring_without, without
 from evolve.lineages.steps import (
@@ -37,9 +37,10 @@ class Fate(enum.StrEnum):
     """What becomes of a step."""
 
     DROPPED = "dropped"
+    PART = "dropped in part"  # what steps that stay have changed again stays, too
     REAL = "kept: it matters"  # the ablation of it alone says so
     HARM = "kept: the rest needs it"  # without it and what was dropped before, REF is beyond noise
-    CONFLICT = "kept: in conflict"  # it cannot be taken out alone
+    CONFLICT = "kept: in conflict"  # steps that stay have changed again all that is left of it
     EMPTY = "nothing left"  # later steps undid or replaced it
     UNDECIDED = "undecided"  # runs are missing, or too few
 
@@ -188,11 +189,11 @@ class _Elimination:
                 self._gains[id] = gain
                 if gain.verdict not in GOES:
                     self._fates[id] = Fate.UNDECIDED if gain.verdict is Verdict.UNKNOWN else Fate.REAL
-            elif not plan.conflicts:
+            elif plan.extent is Extent.NOTHING:
                 self._fates[id] = Fate.EMPTY
 
     def _eliminate(self) -> None:
-        """Try to drop those that contribute least first; those in conflict when what they conflict with is gone."""
+        """Try to drop those that contribute least first; those in conflict again when others are gone."""
         waiting = sorted(
             (plan for id, plan in self._plans.items() if id not in self._fates),
             key=lambda plan: (-_value(self._gains.get(plan.step[1].id)), -plan.step[1].id),
@@ -214,16 +215,15 @@ class _Elimination:
         """Drop a step besides those dropped before, if what is left stays within noise of the origin."""
         steps = self._in_order([*self._dropped, plan.step])
         removal = without(self._origin.genome, steps)
-        if removal.conflicts:
+        before = without(self._origin.genome, self._in_order(self._dropped))
+        if removal.text == before.text and plan.step[1].id in removal.conflicts:
             return Fate.CONFLICT
-        if self._dropped:  # the first one is judged by the ablation alone
-            before = without(self._origin.genome, self._in_order(self._dropped))
-            if removal.text != before.text:
-                candidate = self._derived(steps, removal.text)
-                gain = self._compare(candidate, PRUNING + MOST * (candidate.id - DERIVED), self._replicates)
-                self._gains[plan.step[1].id] = gain
-                if gain.verdict not in GOES:
-                    return Fate.UNDECIDED if gain.verdict is Verdict.UNKNOWN else Fate.HARM
+        if self._dropped and removal.text != before.text:  # the first one is judged by the ablation alone
+            candidate = self._derived(steps, removal.text)
+            gain = self._compare(candidate, PRUNING + MOST * (candidate.id - DERIVED), self._replicates)
+            self._gains[plan.step[1].id] = gain
+            if gain.verdict not in GOES:
+                return Fate.UNDECIDED if gain.verdict is Verdict.UNKNOWN else Fate.HARM
         self._dropped.append(plan.step)
         return Fate.DROPPED
 
@@ -231,13 +231,16 @@ class _Elimination:
         """Compare what is left with the origin on fresh seeds; put back what was dropped last while it is worse."""
         while self._dropped:
             steps = self._in_order(self._dropped)
-            candidate = self._derived(steps, without(self._origin.genome, steps).text)
+            removal = without(self._origin.genome, steps)
+            candidate = self._derived(steps, removal.text)
             first = PRUNING + MOST * (candidate.id - DERIVED) + CHECK
             gain = self._compare(candidate, first, CHECK_RUNS * self._replicates)
             if gain.verdict in GOES:
                 self._candidate, self._gain = candidate, gain
+                self._fates.update(dict.fromkeys(removal.conflicts, Fate.PART))
                 return
-            self._fates[self._dropped.pop()[1].id] = Fate.HARM
+            last = self._dropped.pop()[1].id
+            self._fates[last], self._gains[last] = Fate.HARM, gain
 
     def _compare(self, candidate: Individual, first: int, count: int) -> Effect:
         """The candidate's gain over the origin, on `count` seeds from replicate `first` on."""

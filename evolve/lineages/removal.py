@@ -15,29 +15,31 @@ Step = tuple[Individual, Individual]  # parent, child
 
 @dataclass(frozen=True)
 class Removal:
-    """A genome without some steps. With conflicts, it is not to be used: what is left there would be a guess."""
+    """A genome without some steps; what conflicts is in it as the genome had it."""
 
     text: str
-    conflicts: tuple[str, ...]  # paths of statements that were changed again later, or why it cannot be done at all
+    # Of steps, by the id of the child: paths of statements that were changed again later, or why the step stays.
+    conflicts: dict[int, tuple[str, ...]]
 
 
 def without(genome: str, steps: Sequence[Step]) -> Removal:
     """Take the steps out of a genome that has them, the latest first.
 
-    What a step changed from A to B and a later one from B to C is a conflict, unless the later one is taken
-    out, too.
+    What a step changed from A to B and a later one from B to C is a conflict and stays C, unless the later one is
+    taken out, too.
     """
     text = normalise(genome)
-    conflicts: list[str] = []
+    conflicts: dict[int, tuple[str, ...]] = {}
     for parent, child in reversed(steps):
         try:
             merged = merge(normalise(child.genome), text, normalise(parent.genome))
         except Unparsable as error:
-            conflicts.append(f"not Python: {error}")
+            conflicts[child.id] = (f"not Python: {error}",)
             continue
-        conflicts += [conflict.path for conflict in merged.conflicts]
+        if merged.conflicts:
+            conflicts[child.id] = tuple(dict.fromkeys(conflict.path for conflict in merged.conflicts))
         text = merged.text
-    return Removal(text, tuple(dict.fromkeys(conflicts)))
+    return Removal(text, conflicts)
 
 
 def changed_again(step: Step, steps: Sequence[Step], conflicts: Sequence[str]) -> list[Individual]:

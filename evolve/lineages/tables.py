@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from evolve.lineages.ablate import AblatedStep, Ablation
+from evolve.lineages.ablate import AblatedStep, Ablation, Extent
 from evolve.lineages.paired import LEVEL, Effect, Interval, Verdict
 from evolve.lineages.prune import PrunedStep, Pruning
 from evolve.lineages.replay import Replay, ReplayedStep
@@ -118,21 +118,29 @@ def ablation_lines(result: Ablation) -> list[str]:
         lines.append(tally(measured, "step"))
         lines.append("Steps act on each other: contributions need not add up to the total gain.")
     if any(step.conflicts for step in result.steps):
-        lines.append("A step in conflict was changed again later; it can be taken out only with what changed it.")
+        lines.append(
+            "What later steps changed again stays: there, a step goes in part; where nothing else is left of it, it is "
+            "in conflict and can be taken out only with what changed it."
+        )
     return lines
 
 
 def _ablated(step: AblatedStep) -> str:
     value, (gain, gain_span, verdict) = "", columns(step.gain)
+    notes = []
     if step.conflicts:
         by = f", changed again by {', '.join(step.changed_by)}" if step.changed_by else ""
-        verdict, note = "conflict", f" [{', '.join(step.conflicts)}{by}]"
-    elif step.nothing_left:
-        verdict, note = "nothing left", " [later steps undid or replaced it]"
+        notes.append(f"{step.extent}: {', '.join(step.conflicts)} stays{by}")
+    if step.failures:
+        notes.append(f"{len(step.failures)} runs {', '.join(sorted(set(step.failures)))}")
+    if step.extent is Extent.NOTHING:
+        notes.append("later steps undid or replaced it")
+    if step.extent in (Extent.NOTHING, Extent.CONFLICT):
+        verdict = str(step.extent)
     else:
-        note = f" [{len(step.failures)} runs {', '.join(sorted(set(step.failures)))}]" if step.failures else ""
         value = "not run" if step.gain is None else "failed" if step.score is None else f"{step.score.value:.4f}"
-    return f"  {step.name:>6}  {value:>8}  {gain:>11}  {gain_span:<18}  {verdict:<12}  {step.idea}{note}"
+    told = f" [{'; '.join(notes)}]" if notes else ""
+    return f"  {step.name:>6}  {value:>8}  {gain:>11}  {gain_span:<18}  {verdict:<12}  {step.idea}{told}"
 
 
 def pruning_lines(result: Pruning) -> list[str]:
@@ -151,7 +159,7 @@ def pruning_lines(result: Pruning) -> list[str]:
     if result.pruned is None or result.gain is None:
         more = " Of some the runs are too few to say: give more --replicates." if undecided else ""
         return [*lines, f"No step can go: {result.name} is its own smallest genome.{more}"]
-    dropped = sum(step.fate == "dropped" for step in result.steps)
+    dropped = sum(step.fate in ("dropped", "dropped in part") for step in result.steps)
     size = f"{result.size[1]} changed lines instead of {result.size[0]}" if result.size[1] else "nothing is left"
     return [
         *lines,

@@ -21,7 +21,7 @@ from torch import nn
 from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.evaluation.worker import run_trial
-from evolve.individual import FRESH, Individual, MinimisedFitness
+from evolve.individual import FRESH, Individual, MinimisedFitness, Status
 from evolve.rundir import RunDirectory
 from evolve.trials import TrialMaker, prepare
 from evolve.variation.catalogue import constants
@@ -121,6 +121,23 @@ def test_the_engine_searches_from_it(small: Path, tmp_path: Path) -> None:
         assert len(outcomes) == 5
         assert [one.score is not None for one in outcomes[:3]] == [True] * 3  # the seed genome's
         assert outcomes[0].constants["DEPTH"] == 2 and outcomes[0].constants["MATRIX_LR"] == 0.04
+
+
+@SCRIPTS
+@pytest.mark.parametrize("way", ["graph", "code"])
+def test_its_model_is_scored_again_with_its_code_and_without(
+    script: str, way: str, small: Path, tmp_path: Path
+) -> None:
+    arena = replace(arenas.load(str(small)), script=script)
+    seed = arena.seed_genome
+    if way == "code":  # what looks at values has no graph
+        looking = r"\1\n        assert int(tokens.min()) >= 0"
+        seed = re.sub(r"(?m)^(    def forward\(self, tokens\):  # .* vocab\))$", looking, seed)
+        assert seed != arena.seed_genome
+    trial = TrialMaker(arena, prepare(arena), RunDirectory(tmp_path)).dry(seed, 0)
+    outcome = run_trial(trial.always_rescored())
+    assert (outcome.status, outcome.verified) == (Status.OK, way), outcome.reason
+    assert outcome.score == pytest.approx(outcome.reported, rel=1e-6)
 
 
 def test_a_fresh_run_is_scored_on_the_other_splits(small: Path, tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def test_the_hash_follows_names_shapes_types_and_numbers() -> None:
     assert len({state.hash_of(each) for each in [{"a": one}, *others]}) == 7
 
 
+def test_every_part_of_a_large_tensor_counts_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "CHUNK", 8)
+    one = torch.arange(6.0)  # three parts
+    others = [one.flip(0), *(one + torch.eye(6)[place] for place in range(6)), one[[2, 3, 0, 1, 4, 5]]]
+    assert len({state.tensor_hash(each) for each in [one, *others]}) == 9
+    assert state.tensor_hash(one.clone()) == state.tensor_hash(one)
+
+
 class Payload:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, ("touch escaped",)

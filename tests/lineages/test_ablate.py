@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evolve.archive import Archive
 from evolve.individual import Individual, Offspring, Outcome, Status
-from evolve.lineages.ablate import ablate, ablated
+from evolve.lineages.ablate import Extent, ablate, ablated
 from evolve.lineages.paired import Verdict
 from evolve.lineages.prune import Fate, prune, pruned
 from evolve.lineages.removal import Removal, without
@@ -63,12 +63,28 @@ def test_what_was_changed_again_is_a_conflict_and_what_was_undone_is_nothing(tmp
         assert (first.conflicts, first.changed_by) == (("S0",), ("#3",))
         assert (second.conflicts, second.changed_by) == (("S2",), ("#5",))
         assert third.ablated is not None and fourth.ablated is not None and fifth.ablated is not None
-        assert not any(step.nothing_left for step in result.steps)
+        assert [step.extent for step in result.steps] == [Extent.CONFLICT, Extent.CONFLICT, *[Extent.WHOLE] * 3]
         one = change(archive, one, S2=1)
         undone = ablate(place, "6", 2)
-        assert undone.steps[4].nothing_left and undone.steps[4].gain is None
+        assert undone.steps[4].extent is Extent.NOTHING and undone.steps[4].gain is None
         text = "\n".join(ablation_lines(undone))
-        assert "[S0, changed again by #3]" in text and "nothing left" in text
+        assert "[conflict: S0 stays, changed again by #3]" in text and "nothing left" in text
+
+
+def test_what_is_left_of_a_step_is_taken_out_where_the_rest_was_changed_again(tmp_path: Path) -> None:
+    with workplace(tmp_path, evaluator({"S0": 0.1, "S1": 0.2})) as place:
+        one = place.archive.add(Offspring(seed_genome(2), (), "seed", "The seed genome", 0))
+        for values in ({"S0": 1, "S1": 1}, {"S0": 2}):
+            one = change(place.archive, one, **values)
+        result = ablate(place, "2", 4)
+        first, second = result.steps
+        assert (first.extent, first.conflicts, first.changed_by) == (Extent.PART, ("S0",), ("#2",))
+        rest = place.archive.resolve(str(first.ablated))
+        assert rest.genome == switched(one.genome, S1=0)
+        assert rest.idea == "Without #1 (but for S0): Set S0 to 1, Set S1 to 1"
+        assert first.gain is not None and first.gain.low < 0.2 < first.gain.high
+        assert second.extent is Extent.WHOLE
+        assert "[in part: S0 stays, changed again by #2]" in "\n".join(ablation_lines(result))
 
 
 def test_a_step_without_which_nothing_runs_is_needed(tmp_path: Path) -> None:
@@ -95,18 +111,18 @@ def test_removing_all_steps_gives_the_seed_genome_whatever_they_changed_again() 
     texts = [seed_genome(4)]
     for values in ({"S0": 1}, {"S0": 2, "S1": 1}, {"S1": 0}, {"S3": 7}):
         texts.append(switched(texts[-1], **values))
-    line = [fake(text) for text in texts]
+    line = [fake(id, text) for id, text in enumerate(texts)]
     steps = list(pairwise(line))
-    assert without(texts[-1], steps) == Removal(texts[0], ())
-    assert without(texts[-1], steps[:1]).conflicts == ("S0",)
-    assert without(texts[-1], steps[:2]).conflicts == ()
+    assert without(texts[-1], steps) == Removal(texts[0], {})
+    assert without(texts[-1], steps[:1]) == Removal(texts[-1], {1: ("S0",)})
+    assert without(texts[-1], steps[:2]).conflicts == {}
 
 
-def fake(text: str) -> Individual:
+def fake(id: int, text: str) -> Individual:
     from evolve.individual import MinimisedFitness
 
     about = {"operator": "", "idea": "", "generation": 0, "commit": ""}
-    return Individual(0, (), read_genome=lambda _: text, fitness=MinimisedFitness(), **about)  # type: ignore[arg-type]
+    return Individual(id, (), read_genome=lambda _: text, fitness=MinimisedFitness(), **about)  # type: ignore[arg-type]
 
 
 def test_pruning_leaves_what_matters(tmp_path: Path) -> None:
@@ -144,6 +160,18 @@ def test_pruning_drops_nothing_on_too_few_runs(tmp_path: Path) -> None:
         assert [step.fate for step in result.steps] == [Fate.UNDECIDED]
         assert result.finished and result.pruned is None
         assert "No step can go" in "\n".join(pruning_lines(result))
+
+
+def test_pruning_drops_what_is_left_of_a_step(tmp_path: Path) -> None:
+    """#1 turns on two switches; #2 changes one of them again and matters, the other one does nothing."""
+    with workplace(tmp_path, evaluator({"S0": 0.2})) as place:
+        one = place.archive.add(Offspring(seed_genome(2), (), "seed", "The seed genome", 0))
+        for values in ({"S0": 1, "S1": 1}, {"S0": 2}):
+            one = change(place.archive, one, **values)
+        result = prune(place, "2", 4)
+        assert [step.fate for step in result.steps] == [Fate.PART, Fate.REAL]
+        assert place.archive.resolve("pruned/2").genome == switched(seed_genome(2), S0=2)
+        assert "dropped in part" in "\n".join(pruning_lines(result))
 
 
 def test_pruning_takes_out_conflicting_steps_together(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_the_commands_on_a_run(searched: Path) -> None:
     again = evolve("replay", "run", "mine", "--replicates", 2, cwd=searched)
     assert "runs;" not in again.stdout and "Total gain" in again.stdout
     ablated = evolve("ablate", "run", "mine", "--replicates", 2, cwd=searched)
-    assert "[WIDTH, changed again by" in ablated.stdout and "nothing left" in ablated.stdout
+    assert "[conflict: WIDTH stays, changed again by" in ablated.stdout and "nothing left" in ablated.stdout
     pruned = evolve("prune", "run", "mine", "--replicates", 3, cwd=searched)
     assert pruned.returncode == 0 and "pruned/" in pruned.stdout, pruned.stdout + pruned.stderr
     moved = evolve("transfer", "run", "mine", "--set", "DEPTH=14", "--time-box", 0.1, "--replicates", 2, cwd=searched)
