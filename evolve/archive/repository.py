@@ -209,14 +209,14 @@ class Archive:
         With `studies`, for each of the outcomes of operations on a lineage. `curve` is a list of (progress 0..1,
         loss), a loss that was not finite being NaN; `n` is the outcome's number in order of arrival.
         """
-        left = _by_number(self._note(CURVES, individual.commit), individual.commit)
+        left = records.curves(self._note(CURVES, individual.commit), individual.commit)
         numbers = self._numbers.get((individual.id, studies), [])
         return [left.get(n, {"n": n, "curve": [], "tail": ""}) for n in numbers]
 
     def every_curve(self) -> Iterator[tuple[Individual, Outcome, dict[str, Any]]]:
         """What `curves` gives of every outcome, of the search and of operations, that left a curve or a tail."""
         for one, text in self._noted(CURVES):
-            left = _by_number(text, one.commit)
+            left = records.curves(text, one.commit)
             for studies, outcomes in ((False, one.outcomes), (True, one.studies)):
                 for n, outcome in zip(self._numbers.get((one.id, studies), ()), outcomes, strict=True):
                     if n in left:
@@ -491,12 +491,6 @@ class Archive:
 
     def _read_genome(self, commit: str) -> str:
         return self._store.read_file(commit, self._state["script"]).decode()
-
-
-def _by_number(text: bytes, commit: str) -> dict[int, dict[str, Any]]:
-    """The curves and tails in a note by the numbers of their outcomes."""
-    # A kill between the two notes leaves a line whose number went to another run: the last one counts.
-    return {line["n"]: records.curve_of(line) for line in records.read_lines(text, commit)}
 
 
 def _message(offspring: Offspring) -> str:

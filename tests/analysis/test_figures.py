@@ -114,24 +114,26 @@ def test_replays_and_ablations_are_in_their_frames_and_figures(tmp_path: Path) -
     effects = {"S0": 0.1, "S1": -0.3, "S2": 0.2}
     with workplace(tmp_path, evaluator(effects)) as place:
         one = place.archive.add(Offspring(seed_genome(4), (), "seed", "The seed genome", 0))
-        for values in ({"S0": 1}, {"S1": 1}, {"S2": 1, "S3": 1}, {"S3": 2}, {"S0": 0}):
+        for values in ({"S0": 1}, {"S1": 1}, {"S2": 1, "S3": 1}, {"S3": 2}, {"S1": 2}, {"S0": 0}):
             text = switched(one.genome, **values)
             one = place.archive.add(Offspring(text, (one.id,), "catalogue", f"Set {values}", one.generation + 1))
         place.archive.set_champion(one)
         before = replay(tmp_path), ablation(tmp_path)
         assert before[0]["gain"].isna().all() and (before[0]["verdict"] == "").all()
-        # #5 undid all of #1; #4 changed again what #3 had set.
-        assert before[1]["verdict"].tolist() == ["nothing left", "", "conflict", "", ""]
+        # #6 undid all of #1, #5 changed all of #2 again, and #4 a part of #3.
+        assert before[1]["verdict"].tolist() == ["nothing left", "conflict", "", "", "", ""]
+        assert before[1]["extent"].tolist() == ["nothing left", "conflict", "in part", "whole", "whole", "whole"]
         assert before[1]["gain"].isna().all()
         measure_replay(place, "champion", 4)
         measure_ablation(place, "champion", 4)
     steps, taken = replay(tmp_path), ablation(tmp_path)
-    assert steps["verdict"].tolist() == ["real", "harmful", "real", "within noise", "harmful"]
-    np.testing.assert_allclose(steps["gain"], [0.1, -0.3, 0.2, 0.0, -0.1], atol=0.03)
+    assert steps["verdict"].tolist() == ["real", "harmful", "real", "within noise", "harmful", "harmful"]
+    np.testing.assert_allclose(steps["gain"], [0.1, -0.3, 0.2, 0.0, -0.3, -0.1], atol=0.03)
     assert steps["share"].isna().all()  # the whole is a loss
-    assert taken["verdict"].tolist() == ["nothing left", "harmful", "conflict", "within noise", "harmful"]
-    assert taken["conflicts"].tolist() == ["", "", "S3", "", ""]
-    np.testing.assert_allclose(taken["gain"], [math.nan, -0.3, math.nan, 0.0, -0.1], atol=0.03)
+    assert taken["verdict"].tolist() == ["nothing left", "conflict", "real", "within noise", "harmful", "harmful"]
+    assert taken["extent"].tolist() == before[1]["extent"].tolist()
+    assert taken["conflicts"].tolist() == ["", "S1", "S3", "", "", ""]
+    np.testing.assert_allclose(taken["gain"], [math.nan, math.nan, 0.2, 0.0, -0.3, -0.1], atol=0.03)
     frames = load(tmp_path)
     assert frames.steps["gain"].tolist() == steps["gain"].tolist()
     assert frames.evaluations.empty  # of the search
