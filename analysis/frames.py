@@ -50,6 +50,7 @@ class Frames:
         entered: whether its score put it into the population when it arrived
     derived: one row a genome that an operation on a lineage made, indexed by `id` (from 10^9 on).
         name: what commands call it (d0, d1, ...); operator: "ablation", "prune" or "transfer"; idea, commit, generation
+        branch: that is on it, such as pruned/12: what came of the operation in the end (None: none)
         status, score, stderr, runs: as of individuals, but over its runs in operations: those are on fresh seeds, and
             scored on the split of `confirmed`
         gain: over its first parent, the mean over the replicates that both ran (NaN: none)

@@ -42,7 +42,7 @@ INDIVIDUALS = {  # column -> type, None: text
     "champion": bool,
 }
 DERIVED = {
-    **dict.fromkeys(("name", "operator", "idea", "commit"), None),
+    **dict.fromkeys(("name", "operator", "idea", "commit", "branch"), None),
     "generation": int,
     "status": None,
     "score": float,
@@ -118,6 +118,7 @@ def individuals(
 
 
 def derived(archive: Archive) -> pd.DataFrame:
+    named = {commit: branch for branch, commit in archive.branches().items()}
     rows = []
     for one in archive.derived.values():
         scores = scores_by_replicate(one)
@@ -131,6 +132,7 @@ def derived(archive: Archive) -> pd.DataFrame:
                 "operator": one.operator,
                 "idea": one.idea,
                 "commit": one.commit,
+                "branch": named.get(one.commit),
                 "generation": one.generation,
                 "status": "ok" if scores else ended[-1] if ended else "pending",
                 "score": estimate.mean if scores else math.nan,

@@ -113,6 +113,7 @@ def index(frames: Frames, revision: str) -> dict[str, Any]:
         **{name: _numbers(table[name].tolist()) for name in ("stderr", "gain", "seconds")},
         **{name: _numbers(search[name].tolist()) for name in ("score", "elite", *CONFIRMED)},
         "model": [*frames.individuals["model"], *[None] * len(frames.derived)],
+        "branch": [*[None] * len(frames.individuals), *frames.derived["branch"]],
         "fresh": _numbers(frames.derived["score"].reindex(table.index).tolist()),
         "colour": [*colours, *[None] * len(frames.derived)],
     }

@@ -169,14 +169,14 @@ class Archive:
     def elite(self) -> list[Individual]:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
-        elite = {name: commit for name, commit in self._branches().items() if name.startswith("elite/")}
+        elite = {name: commit for name, commit in self.branches().items() if name.startswith("elite/")}
         ranks = sorted((int(name.removeprefix("elite/")), commit) for name, commit in elite.items())
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
     def champion(self) -> Individual | None:
         """The individual that the branch `champion` is on; None before anything was measured."""
-        commit = self._branches().get("champion")
+        commit = self.branches().get("champion")
         return next((one for one in self._individuals.values() if one.commit == commit), None)
 
     def in_order(self) -> list[tuple[Individual, Outcome]]:
@@ -241,9 +241,15 @@ class Archive:
         """The texts of the individual's notes by reference, its exchanges with language models left out."""
         return {ref: text for ref in (OUTCOMES, CURVES, IDEAS) if (text := self._note(ref, individual.commit))}
 
+    def branches(self) -> dict[str, str]:
+        """Commits of the branches by name; in a clone, those of its origin where its own has other work on top."""
+        known = {one.commit for one in self.everyone.values()}
+        own = self._store.refs_under(HEADS).items()
+        return self._store.refs_under(REMOTE) | {name: commit for name, commit in own if commit in known}
+
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
-        return lineage.resolve(self.everyone, self._branches(), name)
+        return lineage.resolve(self.everyone, self.branches(), name)
 
     def lineage(self, individual: Individual) -> list[Individual]:
         """From the seed to the individual along first parents."""
@@ -474,12 +480,6 @@ class Archive:
         noted = [(one, blob) for one in self.everyone.values() if (blob := notes.get(one.commit))]
         texts = self._store.read_many([blob for _, blob in noted])
         return [(one, text) for (one, _), text in zip(noted, texts, strict=True)]
-
-    def _branches(self) -> dict[str, str]:
-        """Commits of the branches by name; in a clone, those of its origin where its own has other work on top."""
-        known = {one.commit for one in self.everyone.values()}
-        own = self._store.refs_under(HEADS).items()
-        return self._store.refs_under(REMOTE) | {name: commit for name, commit in own if commit in known}
 
     def _note(self, ref: str, commit: str) -> bytes:
         blob = self._store.note(ref, commit)

@@ -56,7 +56,9 @@ def test_the_graph_has_a_node_for_every_commit_of_a_genome(page: webdriver.Chrom
 
 def test_a_pruned_genome_is_read_like_any_other(page: webdriver.Chrome, pruned: Individual) -> None:
     search = page.find_element(By.ID, "search")
-    search.send_keys(pruned.name)
+    search.send_keys("pruned/")
+    listed = "return document.querySelectorAll('#individuals button').length"
+    WebDriverWait(page, 60).until(lambda page: page.execute_script(listed) == 1)
     page.find_element(By.CSS_SELECTOR, f'#individuals button[data-id="{pruned.id}"]').click()
     search.send_keys(Keys.ESCAPE)
     details = page.find_element(By.ID, "details")
@@ -66,7 +68,7 @@ def test_a_pruned_genome_is_read_like_any_other(page: webdriver.Chrome, pruned: 
     assert f"{sum(scores) / len(scores):.5f}" in text and f"runs on fresh seeds {len(scores)}" in text
     assert f"over #{pruned.parents[0]}, on the same seeds" in text and "operator prune" in text
     assert f"Changed on #{pruned.parents[0]}" in text
-    assert f"check {len(scores)}" in text
+    assert f"branch pruned/{pruned.parents[0]}" in text and "check 1" in text
     assert details.find_elements(By.CSS_SELECTOR, ".diff .removed")
     assert details.find_elements(By.CSS_SELECTOR, "svg.curve polyline")
 

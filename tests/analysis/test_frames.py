@@ -153,6 +153,7 @@ def test_what_operations_made_is_apart_from_the_search(frames: Frames, operated:
     edges = [(parent, one.id, rank) for one in made.values() for rank, parent in enumerate(one.parents)]
     assert list(after.edges.tail(len(edges)).itertuples(index=False, name=None)) == edges
     row, runs = after.derived.loc[pruned.id], after.studies[after.studies["individual"] == pruned.id]
+    assert row["branch"] == f"pruned/{after.champion}"
     assert (row["name"], row["status"], row["runs"]) == (pruned.name, "ok", len(runs))
     assert row["score"] == pytest.approx(runs["score"].mean())
     assert row["stderr"] == pytest.approx(runs["score"].std() / np.sqrt(len(runs)))

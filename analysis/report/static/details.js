@@ -45,6 +45,7 @@ class Details {
     if (row.model) fact("model", row.model);
     fact("generation", String(row.generation));
     if (row.elite !== null) fact("rank in the population", String(row.elite + 1));
+    if (row.branch) fact("branch", row.branch);
     fact("commit", row.commit.slice(0, 10));
     return list;
   }

@@ -67,7 +67,7 @@ function searchTexts() {
   searched = new Map();
   for (const row of index.rows.values()) {
     const code = details ? details.individuals[row.id].diff.replace(/^( .*|@@.*)\n/gm, "") : "";
-    searched.set(row.id, `${row.name} ${row.idea} ${row.commit} ${row.operator} ${row.model ?? ""} ${code}`.toLowerCase());
+    searched.set(row.id, `${row.name} ${row.idea} ${row.commit} ${row.operator} ${row.model ?? ""} ${row.branch ?? ""} ${code}`.toLowerCase());
   }
 }
 
