@@ -154,7 +154,7 @@ def scores_by_replicate(one: Individual) -> dict[int, float]:
 def evaluations(runs: Sequence[tuple[Individual, Outcome]], first: int = 0) -> pd.DataFrame:
     """A row for each of the runs, numbered from `first` on."""
     outcomes = [outcome for _, outcome in runs]
-    columns = {
+    columns: dict[str, list[Any]] = {
         "individual": [one.id for one, _ in runs],
         "kind": [kind(outcome) for outcome in outcomes],
         "status": [outcome.status.value for outcome in outcomes],

@@ -126,8 +126,9 @@ def _labels(frames: Frames, axes: Axes, xy: dict[int, tuple[float, float]], path
     halo = [withStroke(linewidth=2.5, foreground="white")]
     for id in chosen:
         told = few and id in path
+        name, idea = (str(table.at[id, column]) for column in ("name", "idea"))
         axes.annotate(
-            f"{table.at[id, 'name']} {short(str(table.at[id, 'idea']), 34)}" if told else str(table.at[id, "name"]),
+            f"{name} {short(idea, 34)}" if told else name,
             xy[id],
             # An idea is long: above the others of the row.
             xytext=(6, 6 if told else 0),
