@@ -202,8 +202,7 @@ class Individual:
         self.model = model
         self.cost = cost or {}
         self.derivation = derivation or {}
-        self._fitness = fitness
-        self._estimated = True  # the fitness is that of all outcomes
+        self._estimate = (0, fitness)  # from so many outcomes
         self.outcomes: list[Outcome] = []  # of the search and its confirmation
         self.studies: list[Outcome] = []  # of operations on a lineage
         self._read_genome = read_genome
@@ -211,10 +210,11 @@ class Individual:
     @property
     def fitness(self) -> Fitness:
         """The estimate from the runs of the search; computed when it is asked for, once for all new outcomes."""
-        if not self._estimated:
-            self._fitness = type(self._fitness)(self.scores)
-            self._estimated = True
-        return self._fitness
+        count, fitness = len(self.outcomes), self._estimate[1]
+        if count != self._estimate[0]:
+            fitness = type(fitness)(self.scores if self.searched else None)
+            self._estimate = (count, fitness)
+        return fitness
 
     @property
     def derived(self) -> bool:
@@ -264,12 +264,7 @@ class Individual:
 
     def add(self, outcome: Outcome) -> None:
         """Take one more outcome; the estimate is of those of the search."""
-        if outcome.study:
-            self.studies.append(outcome)
-            return
-        self.outcomes.append(outcome)
-        if outcome.counts and not outcome.fresh:
-            self._estimated = False
+        (self.studies if outcome.study else self.outcomes).append(outcome)
 
     def __repr__(self) -> str:
         return f"Individual({self.name}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"
