@@ -30,7 +30,7 @@ from gpt.model_process import ModelFailed, ModelProcess, Shapes
 from gpt.prepared import Prepared, mapped
 from gpt.report import Report
 from gpt.run import VIOLATION, refuse_start, sequence_length
-from gpt.scoring import TESTED, Logits, nats_of_rows, per_byte
+from gpt.scoring import Logits, nats_of_rows, per_byte
 from gpt.state import hash_of, load, tensor_hash, tensors
 
 UNKNOWN = 16  # numbers of a graph that may be neither parameters nor buffers
@@ -71,9 +71,9 @@ def main() -> None:
         return ModelProcess(make, device, shapes, keep)
 
     # Forked now, while there is nothing here that a model must not see.
-    by_code, by_graph = partial(_of_code, source, saved, settings), partial(_of_graph, graph, saved)
-    code = fork(by_code), fork(by_code)
-    graphs = (fork(by_graph), fork(by_graph)) if os.fstat(graph.fileno()).st_size else None
+    by_code = partial(_of_code, source, saved, settings)
+    model, witness = fork(by_code), fork(by_code)
+    plain = fork(partial(_of_graph, graph, saved)) if os.fstat(graph.fileno()).st_size else None
     _, files = report.ask("close", training_seconds=0.0, steps=0, tokens=0, state=hash_of(load(saved)))
     # Not before the forks, which a GPU that has been started would not survive.
     rows = [
@@ -82,10 +82,10 @@ def main() -> None:
     token_bytes = torch.from_numpy(corpus.token_bytes.astype(np.int64)).to(device)
     way = "code"
     try:
-        nats = [nats_of_rows(*code, some, token_bytes, secrets.randbits(63), TESTED_AGAIN) for some in rows]
-        if graphs is not None:
+        nats = [nats_of_rows(model, witness, some, token_bytes, secrets.randbits(63), TESTED_AGAIN) for some in rows]
+        if plain is not None:
             with contextlib.suppress(ModelFailed):
-                of_graph = [nats_of_rows(*graphs, some, token_bytes, secrets.randbits(63), TESTED) for some in rows]
+                of_graph = [nats_of_rows(plain, plain, some, token_bytes, secrets.randbits(63), 0) for some in rows]
                 for one, other, some in zip(of_graph, nats, rows, strict=True):
                     _compare(one, other, some)
                 way, nats = "graph", of_graph
