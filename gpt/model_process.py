@@ -25,8 +25,10 @@ from gpt.scoring import ROWS_PER_BATCH, Logits, eager
 MAX_MESSAGE = 64 * 1024  # bytes
 HIGHEST_DESCRIPTOR = 1 << 20
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446  # the same on every architecture
-_MAKE_DEVICES = 1 << 11  # LANDLOCK_ACCESS_FS_MAKE_BLOCK
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446  # on every architecture
+_PATH_BENEATH = 1
+_WRITE_FILE = 1 << 1
+_WRITING = _WRITE_FILE | sum(1 << right for right in range(4, 13))  # what makes, removes and writes files
 
 
 class ModelFailed(Exception):  # noqa: N818 - named like the condition that the caller handles
@@ -66,7 +68,9 @@ class ModelProcess:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         _keep_apart(parent=True)
         self._pid = os.fork()
-        if self._pid == 0:
+        if self._pid:
+            self._memory.madvise(mmap.MADV_DONTFORK)  # no other model may see what this one is asked and answers
+        else:
             _keep_apart(parent=False)
             _close_all_but([0, 1, 2, theirs.fileno(), *keep])
             _serve(theirs, self._memory, shapes, device, load)
@@ -102,21 +106,26 @@ def _close_all_but(keep: list[int]) -> None:
 
 
 def _keep_apart(*, parent: bool) -> None:
-    """Before and after a fork: keep the model's process from reading or tracing the one that scores it.
+    """Before and after a fork: keep the model's process from reading or tracing others, and from leaving them word.
 
-    Two ways, of which a sandbox or an old kernel may refuse either: that process forbids to be read; the model's
-    goes into a Landlock domain of its own, from which nothing outside of it can be traced. (A third is Yama's, where
-    the system has that: no process traces its parent.)
+    Two ways, of which a sandbox or an old kernel may refuse either: the process that scores forbids to be read; the
+    model's goes into a Landlock domain of its own, from which nothing outside of it can be traced, and in which no file
+    can be written or made (devices apart: a GPU is written to). (A third is Yama's, where the system has that: no
+    process traces its parent.)
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if parent:
         libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         return
-    rules = struct.pack("=Q", _MAKE_DEVICES)  # a domain has to forbid something
-    domain = libc.syscall(_LANDLOCK_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
+    handled = struct.pack("=Q", _WRITING)
+    domain = libc.syscall(_LANDLOCK_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
     if domain >= 0:
+        devices = os.open("/dev", os.O_PATH | os.O_DIRECTORY)
+        rule = struct.pack("=Qi", _WRITE_FILE, devices)
+        libc.syscall(_LANDLOCK_ADD_RULE, domain, _PATH_BENEATH, rule, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         libc.syscall(_LANDLOCK_RESTRICT_SELF, domain, 0)
+        os.close(devices)
         os.close(domain)
 
 

@@ -6,7 +6,6 @@ import math
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +15,10 @@ from gpt.errors import ContractError
 from gpt.state import state_hash
 
 ROWS_PER_BATCH = 16
-CUTS = 2 * ROWS_PER_BATCH  # places at which causality is tried: 1, T - 1, and random ones
-SHORT_ROWS = 5  # of the tests with shorter rows
-TOLERANCE = 1e-3  # of logits: far above the noise of equal computations, far below what a leak is worth
-# Of the nats of the true tokens, root mean square, where other shapes bring other kernels in half precision.
-NATS_TOLERANCE = 0.05
+TESTED = 64  # rows that the genome's own process tests; `gpt.rescore` tests all
+REPLACED = 2  # rows of a batch of changed ones that have nothing in common with the true ones
+TOLERANCE = 1e-3  # of log-probabilities: far above the noise of equal computations, far below what a leak is worth
+NATS_TOLERANCE = 0.05  # of a true token, root mean square, where another length brings other kernels in half precision
 
 Logits = Callable[[Tensor], Tensor]  # tokens (B, T) int64 -> logits (B, T, vocab)
 
@@ -40,39 +38,47 @@ def bits_per_byte(model: object, rows: Tensor, token_bytes: Tensor, seed: int = 
     before = state_hash(model) if state is None else state
     model.eval()
     with eager():
-        score = score_logits(model, rows, token_bytes, seed)
+        nats = nats_of_rows(model, model, rows, token_bytes, seed, TESTED)
     if state_hash(model) != before:
         raise ContractError("Scoring changed the model's parameters or buffers.")
-    return score
+    return per_byte(nats, rows, token_bytes)
+
+
+def per_byte(nats: Tensor, rows: Tensor, token_bytes: Tensor) -> float:
+    """Bits per byte of rows (N, T + 1) from their nats (N,). Raises ValueError where their targets have no bytes."""
+    size = int(token_bytes[rows[:, 1:]].sum().item())
+    if size == 0:
+        raise ValueError("The validation rows hold nothing but special tokens.")
+    return nats.sum().item() / math.log(2) / size
 
 
 @torch.no_grad()
-def score_logits(logits_of: Logits, rows: Tensor, token_bytes: Tensor, seed: int) -> float:
-    """The same from a function that gives logits, wherever they are computed; `seed` decides what is tested.
+def nats_of_rows(model: Logits, witness: Logits, rows: Tensor, token_bytes: Tensor, seed: int, tested: int) -> Tensor:
+    """Nats of the targets of each row, (N,) float64, special tokens left out, from the logits of `model`.
 
-    First the model sees rows with another continuation and rows that are cut off, then the true ones, then some of
-    them once more, in other places and beside other rows. One that remembers the beginnings of rows can still answer
-    alike: `gpt.rescore` asks another process, which has seen nothing.
+    `witness` is the same model, where that is possible in another process. It is asked for the first `tested` rows,
+    each of which goes on otherwise from a random token on, in another place of the batch and beside other rows, and
+    must give the same before that token. A model that looks ahead somewhere, or remembers, cannot have its witness say
+    the same there, because that has never seen what follows. All batches have one shape and their rows are in random
+    order, so that nothing tells a model what it is asked for; `seed` decides all that is random.
     """
-    judge = _Judge(logits_of, rows, len(token_bytes), seed)
-    early = [*judge.other_continuations(), *judge.shorter_rows()]
-    nats = 0.0
-    size = 0
+    random = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(rows), generator=random)
+    filled = order.repeat(
+        2 + ROWS_PER_BATCH // len(order)
+    )  # the last batch is filled up with rows that count elsewhere
+    nats = torch.zeros(len(rows), dtype=torch.float64)
     for start in range(0, len(rows), ROWS_PER_BATCH):
-        batch = rows[start : start + ROWS_PER_BATCH]
-        logits = judge.logits(batch[:, :-1])
-        if start == 0:
-            judge.reference = logits.clone()  # a compiled model may reuse its output
-            for compare in early:
-                compare()
-            early.clear()
-        lengths = token_bytes[batch[:, 1:]]  # (B, T)
-        nats += _nats(logits, batch)[lengths > 0].sum(dtype=torch.float64).item()
-        size += int(lengths.sum().item())
-    judge.other_places()
-    if size == 0:
-        raise ValueError("The validation rows hold nothing but special tokens.")
-    return nats / math.log(2) / size
+        places = filled[start : start + ROWS_PER_BATCH]
+        batch = rows[places.to(rows.device)]
+        log_probabilities = _log_probabilities(model, batch[:, :-1], len(token_bytes))
+        counted = _nats(log_probabilities, batch).where(token_bytes[batch[:, 1:]] > 0, 0)
+        nats[places] = counted.sum(1, dtype=torch.float64).cpu()
+        if start < tested:
+            _test_continuations(witness, batch, log_probabilities, rows, random)
+        if start == 0 and tested:
+            _test_lengths(witness, batch, log_probabilities, random)
+    return nats
 
 
 def eager() -> AbstractContextManager[object]:
@@ -81,98 +87,63 @@ def eager() -> AbstractContextManager[object]:
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
-class _Judge:
-    """Tests of one model on the first rows. One that must run before the true rows gives its comparison for later."""
+def agree(a: Tensor, b: Tensor) -> bool:
+    """Whether two computations gave the same log-probabilities (of logits, a constant would hide any difference)."""
+    return torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
 
-    def __init__(self, logits_of: Logits, rows: Tensor, vocab_size: int, seed: int) -> None:
-        self._logits_of = logits_of
-        self._rows = rows
-        self._first = rows[:ROWS_PER_BATCH, :-1]  # (b, T)
-        self._vocab_size = vocab_size
-        self._random = torch.Generator().manual_seed(seed)
-        self.reference = torch.empty(0)  # logits of the first rows, when they are known
 
-    def logits(self, tokens: Tensor) -> Tensor:
-        """(B, T) -> (B, T, vocab) in float32, checked."""
-        logits = self._logits_of(tokens.clone())  # a model that writes into its input must not reach ours
-        shape = (*tokens.shape, self._vocab_size)
-        if not isinstance(logits, Tensor):
-            raise ContractError(f"The model returned a {type(logits).__name__}, not logits of shape {shape}.")
-        if logits.shape != shape:
-            raise ContractError(f"The model returned shape {tuple(logits.shape)}, not logits of shape {shape}.")
-        logits = logits.detach().float()
-        if not torch.isfinite(logits).all():
-            raise FloatingPointError("The trained model gives logits that are not finite.")
-        return logits
+def _test_continuations(
+    witness: Logits, batch: Tensor, expected: Tensor, rows: Tensor, random: torch.Generator
+) -> None:
+    """Whether rows that are changed from a token on have the log-probabilities `expected`, (B, T, vocab), before it."""
+    tokens = batch[:, :-1]
+    count, length = tokens.shape
+    cuts = torch.randint(1, length, (count, 1), generator=random)
+    cuts[0], cuts[1] = 1, length - 1
+    cuts[2 : 2 + REPLACED] = 0
+    kept = (torch.arange(length) < cuts).to(tokens.device)  # (B, T): before the cut
+    # Half of them go on as another row does, half with every token another one.
+    others = rows[torch.randint(len(rows), (count,), generator=random).to(rows.device), :-1]
+    shift = torch.randint(1, expected.shape[-1], tokens.shape, generator=random).to(tokens.device)
+    shifted = (tokens + shift) % expected.shape[-1]
+    odd = (torch.arange(count) % 2 == 1)[:, None].to(tokens.device)
+    changed = torch.where(kept, tokens, torch.where(odd, shifted, others))
+    places = torch.randperm(count, generator=random).to(tokens.device)
+    seen = _log_probabilities(witness, changed[places], expected.shape[-1])[torch.argsort(places)]
+    if not agree(seen[kept], expected[kept]):
+        raise ContractError(
+            "The model is not causal: a row's logits changed with what follows in it, with its place in the batch or "
+            "the rows beside it, or with being asked again."
+        )
 
-    def other_continuations(self) -> list[Callable[[], None]]:
-        """Row b goes on otherwise from token t_b on: as another row does, or with every token changed.
 
-        Then no logit before t_b may be another, in its own row or through another's.
-        """
-        count, length = self._first.shape
-        cuts = torch.randint(1, length, (CUTS,), generator=self._random)
-        cuts[:2] = cuts[-2:] = torch.tensor([1, length - 1])
-        comparisons: list[Callable[[], None]] = []
-        for number, some in enumerate(torch.split(cuts, count)):
-            kept = torch.zeros(count, length, dtype=torch.bool)
-            kept[: len(some)] = torch.arange(length) < some[:, None]  # (b, T): True before the cut
-            kept = kept.to(self._first.device)
-            text = self._changed() if number % 2 else self._rows[self._draw(len(self._rows), count), :-1]
-            # Always the whole batch: with another shape, other kernels would bring other noise.
-            seen = self.logits(torch.where(kept, self._first, text))[kept]
-            comparisons.append(partial(self._compare_causal, seen, kept))
-        return comparisons
-
-    def _changed(self) -> Tensor:
-        """The first rows with every token another one."""
-        shift = torch.randint(1, self._vocab_size, self._first.shape, generator=self._random)
-        return (self._first + shift.to(self._first.device)) % self._vocab_size
-
-    def _compare_causal(self, seen: Tensor, kept: Tensor) -> None:
-        if not agree(seen, self.reference[kept]):
-            raise ContractError("The model is not causal: a later token changed the logits before it.")
-
-    def shorter_rows(self) -> list[Callable[[], None]]:
-        """The beginnings of a few rows, alone: what follows does not exist yet."""
-        length = self._first.shape[1]
-        lengths = {length // 2, int(torch.randint(2, max(3, length), (), generator=self._random))}
-        comparisons: list[Callable[[], None]] = []
-        for short in sorted(one for one in lengths if 2 <= one < length):
-            rows = self._rows[:SHORT_ROWS, : short + 1]
-            logits = self.logits(rows[:, :-1]).clone()
-            comparisons.append(partial(self._compare_short, rows, logits))
-        return comparisons
-
-    def _compare_short(self, rows: Tensor, logits: Tensor) -> None:
-        reference = self.reference[: rows.shape[0], : rows.shape[1] - 1]
-        difference = (_nats(logits, rows) - _nats(reference, rows)).square().mean().sqrt().item()
-        if difference > NATS_TOLERANCE:
+def _test_lengths(witness: Logits, batch: Tensor, expected: Tensor, random: torch.Generator) -> None:
+    """Whether the beginnings of rows have the nats that follow from `expected`, where there is nothing after them."""
+    length = batch.shape[1] - 1
+    lengths = {length // 2, int(torch.randint(2, max(3, length), (), generator=random))}
+    for short in sorted(one for one in lengths if 2 <= one < length):
+        rows = batch[:, : short + 1]
+        seen = _nats(_log_probabilities(witness, rows[:, :-1], expected.shape[-1]), rows)
+        difference = seen - _nats(expected[:, :short], rows)
+        at_the_end = difference[:, -1].mean().abs().item()
+        if max(difference.square().mean().sqrt().item(), at_the_end) > NATS_TOLERANCE:
             raise ContractError("The model is not causal: rows without their end have other logits before it.")
 
-    def other_places(self) -> None:
-        """Half of the first rows again: in other places of the batch, and beside other rows."""
-        count = len(self._first)
-        half = self._draw(count, max(1, count // 2))
-        places = self._draw(count, len(half))
-        tokens = self._rows[self._draw(len(self._rows), count), :-1].clone()
-        tokens[places] = self._first[half]
-        if not agree(self.logits(tokens)[places], self.reference[half]):
-            raise ContractError(
-                "Asked again, in another place of the batch, the model gave other logits for the same row."
-            )
 
-    def _draw(self, among: int, count: int) -> Tensor:
-        """`count` different numbers below `among`, as far as there are so many."""
-        order = torch.randperm(among, generator=self._random)
-        return order.repeat(-(-count // among))[:count].to(self._rows.device)
+def _log_probabilities(logits_of: Logits, tokens: Tensor, vocab_size: int) -> Tensor:
+    """(B, T) -> (B, T, vocab) in float32, from logits that are checked."""
+    logits = logits_of(tokens.clone())  # a model that writes into its input must not reach ours
+    shape = (*tokens.shape, vocab_size)
+    if not isinstance(logits, Tensor):
+        raise ContractError(f"The model returned a {type(logits).__name__}, not logits of shape {shape}.")
+    if logits.shape != shape:
+        raise ContractError(f"The model returned shape {tuple(logits.shape)}, not logits of shape {shape}.")
+    logits = logits.detach().float()
+    if not torch.isfinite(logits).all():
+        raise FloatingPointError("The trained model gives logits that are not finite.")
+    return log_softmax(logits, dim=-1)
 
 
-def _nats(logits: Tensor, rows: Tensor) -> Tensor:
-    """Of every true token: logits (B, T, vocab) of rows (B, T + 1) -> (B, T)."""
-    return -log_softmax(logits, dim=-1).gather(-1, rows[:, 1:, None]).squeeze(-1)
-
-
-def agree(a: Tensor, b: Tensor) -> bool:
-    """Whether two computations gave the same logits."""
-    return torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
+def _nats(log_probabilities: Tensor, rows: Tensor) -> Tensor:
+    """Of every true token: log-probabilities (B, T, vocab) of rows (B, T + 1) -> (B, T)."""
+    return -log_probabilities.gather(-1, rows[:, 1:, None]).squeeze(-1)

@@ -86,6 +86,31 @@ def test_it_has_no_other_files(start: Start, tmp_path: Path) -> None:
         os.close(shared)
 
 
+def test_it_can_leave_no_word_for_another(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("")
+
+    def write(batch: Tensor) -> Tensor:
+        done = []
+        for name in ("there", "new"):
+            try:
+                (tmp_path / name).write_text("word")
+                done.append(1.0)
+            except OSError:
+                done.append(0.0)
+        with Path("/dev/null").open("w") as device:  # a GPU's are written to
+            device.write("word")
+        return torch.tensor(done)
+
+    assert start(write)(tokens()).tolist() == [0.0, 0.0]
+
+
+def test_it_does_not_have_the_memory_in_which_another_answers(start: Start) -> None:
+    def shared(batch: Tensor) -> Tensor:
+        return torch.tensor(float(Path("/proc/self/maps").read_text().count("/dev/zero (deleted)")))
+
+    assert [start(shared)(tokens()).item() for _ in range(3)] == [1.0, 1.0, 1.0]
+
+
 def _opens(fd: int) -> bool:
     try:
         os.fstat(fd)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gpt.errors import ContractError
-from gpt.scoring import ROWS_PER_BATCH, bits_per_byte
+from gpt.scoring import ROWS_PER_BATCH, bits_per_byte, nats_of_rows
 from gpt.state import state_hash
 
 VOCAB = 11
@@ -176,6 +176,59 @@ def test_a_model_that_looks_ahead_in_whole_rows_alone_is_found() -> None:
     for change in (only_whole, only_short):
         with pytest.raises(ContractError, match="not causal"):
             score(Changed(change))
+
+
+def peek_behind_a_constant(model: nn.Module, logits: Tensor, tokens: Tensor) -> Tensor:
+    """A sum that is the same for all logits changes no probability, but makes any difference small beside it."""
+    return peek(model, logits, tokens) + 20_000
+
+
+def peek_in_some_rows(model: nn.Module, logits: Tensor, tokens: Tensor) -> Tensor:
+    return torch.where((tokens[:, :1, None] + tokens[:, 1:2, None]) % 8 == 3, peek(model, logits, tokens), logits)
+
+
+def peek_at_some_places(model: nn.Module, logits: Tensor, tokens: Tensor) -> Tensor:
+    return torch.where(torch.arange(tokens.shape[1])[:, None] == 7, peek(model, logits, tokens), logits)
+
+
+@pytest.mark.parametrize("change", [peek_behind_a_constant, peek_in_some_rows, peek_at_some_places])
+def test_no_row_and_no_place_is_free_to_look_ahead(change: Callable[..., Tensor]) -> None:
+    model = Changed(change).eval()
+    with pytest.raises(ContractError, match="not causal"):
+        nats_of_rows(model, model, rows(256), TOKEN_BYTES, 0, 256)
+
+
+@pytest.mark.parametrize("honest", range(9))
+def test_counting_its_calls_tells_a_model_nothing(honest: int) -> None:
+    calls = [0]
+
+    def wait(model: nn.Module, logits: Tensor, tokens: Tensor) -> Tensor:
+        calls[0] += 1
+        return peek(model, logits, tokens) if calls[0] > honest else logits
+
+    with pytest.raises(ContractError, match="not causal"):
+        score(Changed(wait), rows(5 * ROWS_PER_BATCH))
+
+
+def test_batches_have_one_shape_and_the_witness_sees_no_row_to_its_end() -> None:
+    data = rows(40)
+    asked: dict[str, list[Tensor]] = {"model": [], "witness": []}
+
+    def watched(name: str) -> Callable[[Tensor], Tensor]:
+        def ask(tokens: Tensor) -> Tensor:
+            asked[name].append(tokens)
+            with torch.no_grad():
+                return Causal().eval()(tokens)
+
+        return ask
+
+    nats_of_rows(watched("model"), watched("witness"), data, TOKEN_BYTES, 0, 40)
+    whole = [tokens for tokens in asked["model"] + asked["witness"] if tokens.shape[1] == LENGTH]
+    assert {len(tokens) for tokens in whole} == {ROWS_PER_BATCH}
+    known = {tuple(row) for row in data[:, :-1].tolist()}
+    assert {tuple(row) for tokens in asked["model"] for row in tokens.tolist()} == known
+    changed = [tuple(row) for tokens in asked["witness"] if tokens.shape[1] == LENGTH for row in tokens.tolist()]
+    assert sum(row in known for row in changed) <= 0.2 * len(changed)  # those of another row from its first token on
 
 
 def test_what_is_compiled_is_scored_as_it_is_written() -> None:

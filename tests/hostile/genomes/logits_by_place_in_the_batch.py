@@ -1,4 +1,4 @@
-#: all = "cheated: in another place of the batch"
+#: all = "cheated: its place in the batch"
 #: arena = "gpt"
 import torch
 from tiny import ROWS, Tiny, train

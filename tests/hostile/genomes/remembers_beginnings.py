@@ -1,4 +1,4 @@
-#: all = "cheated: scored again by itself: The model's logits depend on later tokens"
+#: all = "cheated: scored again by itself: The model is not causal"
 #: arena = "gpt"
 # Looks one token ahead in all rows, and answers every beginning of a row as it did the first time, so that no question
 # is answered in two ways.
