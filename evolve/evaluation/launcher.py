@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from evolve.errors import UserError
+from evolve.evaluation.cpu_account import CpuAccount
 from evolve.evaluation.job import KILL, MAX_MESSAGE, READY, Job
-from evolve.evaluation.process_tree import cpu_seconds, descendants, send
+from evolve.evaluation.process_tree import send
 from evolve.evaluation.trial import HarnessFault
 
 IMPORT_CAP = 600.0  # seconds for a warm parent's imports; a cold disk and a large torch take minutes
@@ -46,13 +47,14 @@ class Supervised:
         self.control = control
         self.genome = genome
         self._supervisor = supervisor
+        self._cpu = CpuAccount(supervisor)
 
     def close(self) -> None:
         self.control.close()
 
     def cpu_seconds(self) -> float:
-        """CPU time of all the genome's processes so far, the ended ones included."""
-        return cpu_seconds([self._supervisor, *descendants(self._supervisor)])
+        """CPU time of all the genome's processes so far. It knows more of ended ones, the more often it is asked."""
+        return self._cpu.seconds()
 
     def kill(self) -> None:
         """Ask the supervisor to end the whole tree; its `Exit` still comes."""

@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection, Iterable
 from evolve.sandbox import kernel
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-TICKS = os.sysconf("SC_CLK_TCK")  # a second
 LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 GONE = (FileNotFoundError, ProcessLookupError)  # what /proc says of a process that has just ended
 
@@ -102,16 +101,6 @@ def proportional_mb(pids: Iterable[int]) -> float:
         except PermissionError:
             total += resident_mb([pid])
     return total
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """CPU time of the processes and of the children that they have reaped."""
-    ticks = 0
-    for pid in pids:
-        with contextlib.suppress(*GONE), open(f"/proc/{pid}/stat", "rb") as file:
-            # The second field, the program's name in brackets, may itself hold spaces and brackets.
-            ticks += sum(map(int, file.read().rpartition(b")")[2].split()[11:15]))
-    return ticks / TICKS
 
 
 class Children:

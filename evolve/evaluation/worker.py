@@ -29,6 +29,7 @@ from evolve.sandbox.confinement import Mode
 
 POLL = 0.1  # seconds between looks at the deadline and the cancel file
 BEAT = 0.25  # seconds between heartbeats
+COUNT_SHARE = 0.05  # of a core, at most, for looks at the CPU time of a trial of very many processes
 KILL_CAP = 5.0  # seconds that a supervisor has to end its tree, before it is itself killed
 FAULT_CAP = 30.0  # seconds after which a tree that does not end is the harness's fault
 READ_SIZE = 64 * 1024  # bytes: what a pipe holds
@@ -129,7 +130,7 @@ class _Run:
         self._stop: tuple[Status, str] | None = None
         self._cancelled = ""
         self._killed: float | None = None  # when its end was asked for
-        self._next_look = self._next_beat = self._started
+        self._next_look = self._next_beat = self._next_count = self._started
 
     def watch(self) -> classify.Ending:
         """Follow the genome to its end. Raises Cancelled and HarnessFault; its tree is dead in any case."""
@@ -194,6 +195,8 @@ class _Run:
         if now >= self._next_beat:
             self._next_beat = now + BEAT
             self._beat(now)
+        if now >= self._next_count and self._counts:
+            self._count(now)
         if self._killed is None:
             if self._must_end(now):
                 self._killed = now
@@ -202,6 +205,17 @@ class _Run:
             raise HarnessFault(f"process {self._genome.genome} and what it started could not be ended")
         elif now > self._killed + KILL_CAP:
             self._genome.kill_supervisor()
+
+    @property
+    def _counts(self) -> bool:
+        """Whether its CPU time still matters: it has to tell when its clock is closed, and has not."""
+        return self._trial.score == "harness" and self._report.closed is None
+
+    def _count(self, now: float) -> None:
+        """See what its processes have used: of those that nobody waits for, nothing is known when they have ended."""
+        began = time.thread_time()
+        self._genome.cpu_seconds()
+        self._next_count = now + max(POLL, (time.thread_time() - began) / COUNT_SHARE)
 
     def _must_end(self, now: float) -> bool:
         if self._report.violation or self._report.malformed:

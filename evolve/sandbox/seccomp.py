@@ -2,7 +2,8 @@
 
 No sockets (pairs are fine): neither namespaces nor Landlock keep a process from a Unix socket that it can see. Nothing
 that outlives its process outside of files: System V and POSIX queues, kernel keys. No namespaces of its own, in which
-it would have rights over more of the kernel, and no interface that goes around this filter.
+it would have rights over more of the kernel, and no interface that goes around this filter. No other cores than it was
+given: those are a neighbour's.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ DENIED = {
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
+    "sched_setaffinity": (203, 122),
     "unshare": (272, 97),
     "setns": (308, 268),
     "mount": (165, 40),
