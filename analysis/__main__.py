@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
         return one
 
     report = command("report", "One self-contained HTML file: summary, lineage graph, figures, the champion's patch.")
-    report.add_argument("FILE", nargs="?", help="where to write it (RUN/report.html)")
+    report.add_argument(
+        "FILE", nargs="?", help="where to write it (RUN/report.html; NAME-report.html beside a mirror clone)"
+    )
     watch = command("watch", "The report on loopback, kept up to date while the search runs.")
     watch.add_argument("--port", type=int, default=8321, metavar="N", help="port on 127.0.0.1; 0: any free one (8321)")
     for name, draw in FIGURES.items():

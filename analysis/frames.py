@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +18,15 @@ from evolve.estimates import Estimates
 from evolve.individual import FRESH
 from evolve.noise import Noise
 from evolve.rundir import RunDirectory
-from evolve.throughput import pace_of
 
 
 @dataclass(frozen=True)
 class Frames:
-    """A search in seven tables. A score is in the arena's metric (BPB: bits per byte); a gain is positive where better.
+    """A search in seven tables, and operations on its lineages in two. What was not measured is NaN, or None (text).
 
-    What was not measured is NaN (numbers) or None (text).
+    A score is in the arena's metric (BPB: bits per byte); a gain is positive where better. `individuals` and
+    `evaluations` are the search's alone: no figure of it changes by what `evolve replay`, `ablate`, `prune` and
+    `transfer` do.
 
     individuals: one row an individual, indexed by `id` (order of birth).
         operator; model (None: no language model); idea; commit
@@ -44,9 +48,19 @@ class Frames:
         seconds_startup, seconds_training, seconds_scoring, seconds_total
         started: Unix time; steps, tokens, parameters; peak_memory_mb: 10^6 bytes
         entered: whether its score put it into the population when it arrived
-    curves: one row a point of a learning curve. evaluation, individual, progress (0..1 of the time box), loss (nats a
-        token for the GPT arenas)
-    edges: one row a parent-child pair. parent, child, rank (0: the fitter parent, 1: the other)
+    derived: one row a genome that an operation on a lineage made, indexed by `id` (from 10^9 on).
+        name: what commands call it (d0, d1, ...); operator: "ablation", "prune" or "transfer"; idea, commit, generation
+        branch: that is on it, such as pruned/12: what came of the operation in the end (None: none)
+        status, score, stderr, runs: as of individuals, but over its runs in operations: those are on fresh seeds, and
+            scored on the split of `confirmed`
+        gain: over its first parent, the mean over the replicates that both ran (NaN: none)
+        seconds: of a worker's time, all its runs together
+    studies: one row a run that such an operation made, of any individual; the columns of evaluations, whose numbers
+        it carries on. kind: "replay", "ablation", "transfer", "pruning", "check" (of what a pruning gave)
+    curves: one row a point of a learning curve. evaluation (or study), individual, progress (0..1 of the time box),
+        loss (nats a token for the GPT arenas)
+    edges: one row a parent-child pair, the derived ones' last. parent, child, rank (0: the fitter parent, or the genome
+        that an operation changed; 1: the other)
     llm_calls: one row an exchange with a language model, in order of time. individual (its offspring; where none came
         of it, the parent), time (Unix), model, operator, intent, turn (0 begins a draft), input_tokens,
         output_tokens, cached_tokens, cost (NaN: unknown), seconds, finish_reason, rejection, repaired, fault, reason
@@ -60,6 +74,8 @@ class Frames:
 
     individuals: pd.DataFrame
     evaluations: pd.DataFrame
+    derived: pd.DataFrame
+    studies: pd.DataFrame
     curves: pd.DataFrame
     edges: pd.DataFrame
     llm_calls: pd.DataFrame
@@ -78,6 +94,15 @@ class Frames:
         """What a score is multiplied by so that more is better."""
         return -1.0 if self.minimise else 1.0
 
+    @property
+    def everyone(self) -> pd.DataFrame:
+        """Individuals, then derived ones, with the columns of both but `score`, and `name`, `champion`, `derived`."""
+        shared = [name for name in self.individuals if name in self.derived and name != "score"]
+        names = [f"#{id}" for id in self.individuals.index]
+        search = self.individuals[[*shared, "champion"]].assign(name=pd.Series(names, self.individuals.index, object))
+        made = self.derived[[*shared, "name"]].assign(champion=False)
+        return pd.concat([search.assign(derived=False), made.assign(derived=True)])
+
     def lineage(self, individual: int) -> list[int]:
         """Ids from the seed genome to the individual along first parents."""
         first = self.edges.loc[self.edges["rank"] == 0]
@@ -91,14 +116,20 @@ class Frames:
 def load(run: str | Path) -> Frames:
     """Read the run in a folder (or of that name below runs/). Raises evolve.errors.UserError where there is none."""
     directory = RunDirectory.find(str(run))
-    with Archive.open(directory.archive) as archive:
-        return read(archive, name_of(directory))
+    with _uncollected(), Archive.open(directory.archive) as archive:
+        return read(archive, directory.name)
 
 
-def name_of(directory: RunDirectory) -> str:
-    """What a run is called: its folder's name, or that of the clone that it is."""
-    folder = directory.archive.resolve()
-    return folder.parent.name if folder.name in ("archive.git", ".git") else folder.name.removesuffix(".git")
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """While entered, nobody looks for garbage: all that is read is kept, and to find that out takes a fifth longer."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def read(archive: Archive, name: str) -> Frames:
@@ -109,7 +140,9 @@ def read(archive: Archive, name: str) -> Frames:
     champion = archive.champion()
     return Frames(
         tables.individuals(archive, direction, noise, champion),
-        tables.evaluations(archive),
+        tables.evaluations(archive.in_order()),
+        tables.derived(archive),
+        tables.evaluations(archive.studies(), len(archive.in_order())),
         tables.curves(archive),
         tables.edges(archive),
         tables.llm_calls(archive),
@@ -129,5 +162,5 @@ def noise_of(archive: Archive) -> Noise | None:
     """The noise of one run, as the search knew it at its end; None before the first score."""
     estimates = Estimates(Direction(archive.read_state()["direction"]), before=FRESH)
     for individual, outcome in archive.in_order():
-        estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
+        estimates.take(individual.id, outcome.replicate, outcome.score)
     return estimates.noise if estimates.measured else None

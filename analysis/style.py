@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -37,6 +38,7 @@ SCORES = LinearSegmentedColormap.from_list("scores", ["#6b6fb5", "#b0609a", "#dd
 SETTINGS: Any = {  # matplotlib types the keys by all the names that it knows
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
+    "axes.labelpad": 6,
     "axes.labelsize": 9,
     "axes.linewidth": 0.8,
     "axes.spines.right": False,
@@ -111,6 +113,11 @@ def note(axes: Axes, text: str) -> None:
 def legend(axes: Axes, columns: int) -> None:
     """The legend above the plot, where it covers nothing."""
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, columnspacing=1.0, borderaxespad=0.2)
+
+
+def dot(count: int) -> float:
+    """The area of a mark, in square points, where so many are drawn."""
+    return float(np.clip(2400 / max(count, 1), 4, 20))
 
 
 def number(value: object) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from evolve.archive.repository import Archive
-from evolve.archive.table import COLUMNS, measured
+from evolve.archive.table import COLUMNS, MEASURED, SECONDS
 from evolve.arena import Direction
 from evolve.confirmation import confirmation
 from evolve.individual import CHOICE, FRESH, Individual, Outcome
+from evolve.lineages.steps import operation_of
 from evolve.noise import Noise
 
 INDIVIDUALS = {  # column -> type, None: text
@@ -38,6 +40,16 @@ INDIVIDUALS = {  # column -> type, None: text
     "money": float,
     "elite": float,
     "champion": bool,
+}
+DERIVED = {
+    **dict.fromkeys(("name", "operator", "idea", "commit", "branch"), None),
+    "generation": int,
+    "status": None,
+    "score": float,
+    "stderr": float,
+    "runs": int,
+    "gain": float,
+    "seconds": float,
 }
 EVALUATIONS = {
     "individual": int,
@@ -105,22 +117,59 @@ def individuals(
     return frame(rows, INDIVIDUALS).rename_axis("id")
 
 
-def evaluations(archive: Archive) -> pd.DataFrame:
-    rows = [
-        {
-            "individual": one.id,
-            "kind": kind(outcome),
-            "status": outcome.status.value,
-            "entered": outcome.entered,
-            **measured(outcome),
-        }
-        for one, outcome in archive.in_order()
-    ]
-    return frame(rows, EVALUATIONS).rename_axis("evaluation")
+def derived(archive: Archive) -> pd.DataFrame:
+    named = {commit: branch for branch, commit in archive.branches().items()}
+    rows = []
+    for one in archive.derived.values():
+        scores = scores_by_replicate(one)
+        before = scores_by_replicate(archive.everyone[one.parents[0]]) if one.parents else {}
+        gains = [one.fitness.weights[0] * (score - before[k]) for k, score in scores.items() if k in before]
+        estimate = type(one.fitness)(list(scores.values()))
+        ended = [outcome.status.value for outcome in one.studies if outcome.counts]
+        rows.append(
+            {
+                "name": one.name,
+                "operator": one.operator,
+                "idea": one.idea,
+                "commit": one.commit,
+                "branch": named.get(one.commit),
+                "generation": one.generation,
+                "status": "ok" if scores else ended[-1] if ended else "pending",
+                "score": estimate.mean if scores else math.nan,
+                "stderr": estimate.stderr,
+                "runs": estimate.count,
+                "gain": statistics.fmean(gains) if gains else math.nan,
+                "seconds": sum(outcome.seconds.get("total", 0.0) for outcome in one.studies),
+            }
+        )
+    index = pd.Index(list(archive.derived), dtype=int, name="id")
+    return frame(rows, DERIVED).set_axis(index)
+
+
+def scores_by_replicate(one: Individual) -> dict[int, float]:
+    """Of the runs that operations on a lineage made of it."""
+    return {outcome.replicate: outcome.score for outcome in one.studies if outcome.score is not None}
+
+
+def evaluations(runs: Sequence[tuple[Individual, Outcome]], first: int = 0) -> pd.DataFrame:
+    """A row for each of the runs, numbered from `first` on."""
+    outcomes = [outcome for _, outcome in runs]
+    columns: dict[str, list[Any]] = {
+        "individual": [one.id for one, _ in runs],
+        "kind": [kind(outcome) for outcome in outcomes],
+        "status": [outcome.status.value for outcome in outcomes],
+        "entered": [outcome.entered for outcome in outcomes],
+        **{name: [getattr(outcome, name) for outcome in outcomes] for name in MEASURED},
+        **{f"seconds_{phase}": [outcome.seconds.get(phase) for outcome in outcomes] for phase in SECONDS},
+    }
+    index = pd.RangeIndex(first, first + len(runs), name="evaluation")
+    return typed(columns, EVALUATIONS).set_axis(index)
 
 
 def kind(outcome: Outcome) -> str:
     """What an evaluation was for."""
+    if outcome.study:
+        return operation_of(outcome.replicate)
     if outcome.replicate >= FRESH:
         return "fresh"
     if outcome.replicate >= CHOICE:
@@ -129,28 +178,26 @@ def kind(outcome: Outcome) -> str:
 
 
 def curves(archive: Archive) -> pd.DataFrame:
-    numbers = {id(outcome): number for number, (_, outcome) in enumerate(archive.in_order())}
-    lengths, points, evaluation, individual = [], [], [], []
-    for one, details in archive.every_curve():
-        for outcome, detail in zip(one.outcomes, details, strict=True):
-            lengths.append(len(detail["curve"]))
-            points += detail["curve"]
-            evaluation.append(numbers[id(outcome)])
-            individual.append(one.id)
-    flat = np.fromiter(itertools.chain.from_iterable(points), dtype=float, count=2 * len(points))
-    table = pd.DataFrame(
+    runs = itertools.chain(archive.in_order(), archive.studies())
+    numbers = {id(outcome): number for number, (_, outcome) in enumerate(runs)}
+    found = sorted(
+        (numbers[id(outcome)], one.id, list(itertools.chain.from_iterable(left["curve"])))
+        for one, outcome, left in archive.every_curve()
+    )
+    lengths = [len(points) // 2 for _, _, points in found]
+    flat = np.fromiter(itertools.chain.from_iterable(points for _, _, points in found), float, 2 * sum(lengths))
+    return pd.DataFrame(
         {
-            "evaluation": np.repeat(np.array(evaluation, dtype=int), lengths),
-            "individual": np.repeat(np.array(individual, dtype=int), lengths),
+            "evaluation": np.repeat(np.array([number for number, _, _ in found], dtype=int), lengths),
+            "individual": np.repeat(np.array([individual for _, individual, _ in found], dtype=int), lengths),
             "progress": flat[::2],
             "loss": flat[1::2],
         }
     )
-    return table.sort_values("evaluation", kind="stable", ignore_index=True)
 
 
 def edges(archive: Archive) -> pd.DataFrame:
-    pairs = [(parent, one.id, rank) for one in archive.individuals.values() for rank, parent in enumerate(one.parents)]
+    pairs = [(parent, one.id, rank) for one in archive.everyone.values() for rank, parent in enumerate(one.parents)]
     return pd.DataFrame(pairs, columns=["parent", "child", "rank"], dtype=int)
 
 
@@ -174,6 +221,9 @@ def constants(archive: Archive) -> pd.DataFrame:
 
 def frame(rows: list[dict[str, Any]], types: Mapping[str, type | None]) -> pd.DataFrame:
     """The rows with exactly these columns, also where there is no row, and types that do not hang on the rows."""
-    return pd.DataFrame(
-        {name: pd.Series([row[name] for row in rows], dtype=kind or object) for name, kind in types.items()}
-    )
+    return typed({name: [row[name] for row in rows] for name in types}, types)
+
+
+def typed(columns: Mapping[str, list[Any]], types: Mapping[str, type | None]) -> pd.DataFrame:
+    """The columns in the order of their types (None: text)."""
+    return pd.DataFrame({name: pd.Series(columns[name], dtype=kind or object) for name, kind in types.items()})

@@ -34,22 +34,20 @@ def best(work: Callable[[], object]) -> float:
     return min(took)
 
 
-def measured(folder: Path, individuals: int) -> list[tuple[str, str]]:
-    """Rows about an archive of so many births."""
+def measured(folder: Path, individuals: int) -> dict[str, str]:
+    """What looking at an archive of so many births costs."""
     fill(folder / "archive.git", individuals)
     frames = load(folder)
-    slowest = {name: best(lambda draw=draw: draw(frames)) for name, draw in figures.FIGURES.items()}  # type: ignore[misc]
-    name = max(slowest, key=lambda name: slowest[name])
-    rows = [
-        ("load", f"{best(lambda: load(folder)):.2f} s"),
-        ("points of learning curves in it", f"{len(frames.curves):,}"),
-        ("exchanges with language models in it", f"{len(frames.llm_calls):,}"),
-        ("places of the lineage graph", f"{best(lambda: layered(frames)):.2f} s"),
-        (f"the slowest figure, {name}", f"{slowest[name]:.2f} s"),
-        ("report", f"{best(lambda: write(str(folder))):.2f} s"),
-        ("its size", f"{(folder / 'report.html').stat().st_size / 1e6:.1f} MB"),
-    ]
-    return [(f"{what}, {individuals:,} individuals", value) for what, value in rows]
+    drawn = [best(lambda draw=draw: draw(frames)) for draw in figures.FIGURES.values()]  # type: ignore[misc]
+    return {
+        "load": f"{best(lambda: load(folder)):.2f} s",
+        "points of learning curves in it": f"{len(frames.curves):,}",
+        "exchanges with language models in it": f"{len(frames.llm_calls):,}",
+        "places of the lineage graph": f"{best(lambda: layered(frames)):.2f} s",
+        "the slowest figure": f"{max(drawn):.2f} s",
+        "report": f"{best(lambda: write(str(folder))):.2f} s",
+        "its size": f"{(folder / 'report.html').stat().st_size / 1e6:.1f} MB",
+    }
 
 
 def main() -> None:
@@ -57,13 +55,16 @@ def main() -> None:
     parser.add_argument(
         "--individuals", type=int, action="append", help="births; may be repeated (100, 2000 and 10000)", metavar="N"
     )
-    options = parser.parse_args()
+    sizes = parser.parse_args().individuals or [100, 2_000, 10_000]
     print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
-    print("| what | measured |\n|---|---|")
-    for individuals in options.individuals or (100, 2_000, 10_000):
+    columns = []
+    for individuals in sizes:
         with tempfile.TemporaryDirectory() as folder:
-            for what, value in measured(Path(folder) / "run", individuals):
-                print(f"| {what} | {value} |", flush=True)
+            columns.append(measured(Path(folder) / "run", individuals))
+    print("| what | " + " | ".join(f"{individuals:,} individuals" for individuals in sizes) + " |")
+    print("|---" * (len(sizes) + 1) + "|")
+    for what in columns[0]:
+        print(f"| {what} | " + " | ".join(column[what] for column in columns) + " |")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import enum
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from deap import base
@@ -100,9 +100,10 @@ class Outcome:
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Outcome:
         """Read a record; keys of a later version are ignored, absent ones get their defaults."""
-        known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        known = {name: value for name, value in record.items() if name in cls.__dataclass_fields__}
         known["status"] = Status(known["status"])
-        known["curve"] = [(float(p), float(loss)) for p, loss in known.get("curve", [])]
+        if "curve" in known:
+            known["curve"] = [(float(p), float(loss)) for p, loss in known["curve"]]
         return cls(**known)
 
 
@@ -117,7 +118,7 @@ class Fitness(base.Fitness):  # type: ignore[misc]
 
     def __init__(self, scores: Sequence[float] | None = None) -> None:
         """`None`: not evaluated yet (`valid` is False). Empty: evaluated, and it failed."""
-        super().__init__()
+        # Not super().__init__(): it would only check the weights, which cost more than all the rest.
         self.mean = math.nan
         self.stderr = math.nan
         self.count = 0
@@ -201,10 +202,19 @@ class Individual:
         self.model = model
         self.cost = cost or {}
         self.derivation = derivation or {}
-        self.fitness = fitness
+        self._estimate = (0, fitness)  # from so many outcomes
         self.outcomes: list[Outcome] = []  # of the search and its confirmation
         self.studies: list[Outcome] = []  # of operations on a lineage
         self._read_genome = read_genome
+
+    @property
+    def fitness(self) -> Fitness:
+        """The estimate from the runs of the search; computed when it is asked for, once for all new outcomes."""
+        count, fitness = len(self.outcomes), self._estimate[1]
+        if count != self._estimate[0]:
+            fitness = type(fitness)(self.scores if self.searched else None)
+            self._estimate = (count, fitness)
+        return fitness
 
     @property
     def derived(self) -> bool:
@@ -254,12 +264,7 @@ class Individual:
 
     def add(self, outcome: Outcome) -> None:
         """Take one more outcome; the estimate is of those of the search."""
-        if outcome.study:
-            self.studies.append(outcome)
-            return
-        self.outcomes.append(outcome)
-        if outcome.counts and not outcome.fresh:
-            self.fitness = type(self.fitness)(self.scores)
+        (self.studies if outcome.study else self.outcomes).append(outcome)
 
     def __repr__(self) -> str:
         return f"Individual({self.name}, {self.operator}, {self.fitness.mean:.4f} x{self.fitness.count})"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 
 from evolve.errors import UserError
+
+_URL = re.compile(r"^\s*url = (.+)$", re.MULTILINE)
+_MIRROR = re.compile(r"^\s*fetch = \+refs/\*:refs/\*$", re.MULTILINE)
 
 
 class RunDirectory:
@@ -34,9 +38,9 @@ class RunDirectory:
         """
         for candidate in (Path(run), Path("runs") / run):
             if candidate.name == "archive.git" and candidate.is_dir():
-                return cls(candidate.parent)
+                return cls._in(candidate.parent)
             if (candidate / "archive.git").is_dir():
-                return cls(candidate)
+                return cls._in(candidate)
             for repository in (candidate, candidate / ".git"):
                 if (repository / "HEAD").is_file() and (repository / "objects").is_dir():
                     return cls(repository / "evolve", repository)
@@ -53,7 +57,34 @@ class RunDirectory:
         while fresh and path.exists():
             path = first.with_name(f"{first.name}-{number}")
             number += 1
-        return cls(path)
+        return cls._in(path)
+
+    @classmethod
+    def _in(cls, path: Path) -> RunDirectory:
+        """The run of `path/archive.git`. Where that is a mirror clone, the rest of `path` is somebody else's."""
+        archive = path / "archive.git"
+        return cls(archive / "evolve", archive) if _MIRROR.search(_config(archive)) else cls(path)
+
+    @property
+    def name(self) -> str:
+        """What the run is called: its folder's name; for a clone its own, or its origin's where that says nothing."""
+        archive = self.archive.resolve()
+        if self.path.resolve() == archive.parent:
+            return archive.parent.name
+        own = archive.parent.name if archive.name == ".git" else archive.stem
+        if own != "archive":
+            return own
+        url = _URL.search(_config(archive))
+        origin = Path(url[1]) if url else archive
+        return origin.parent.name if origin.stem == "archive" else origin.stem
+
+
+def _config(repository: Path) -> str:
+    """The settings of a git repository; empty where there is none."""
+    try:
+        return (repository / "config").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 class EngineLock:

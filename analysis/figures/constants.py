@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.frames import Frames
-from analysis.style import BLUE, FAINT, STRONG, Size, figure, legend, note, number, short
+from analysis.style import BLUE, FAINT, STRONG, Size, dot, figure, legend, note, number, short
 
 MOST = 14  # constants that are drawn
 
@@ -34,7 +34,7 @@ def constants(frames: Frames, axes: Axes) -> None:
     for row, name in enumerate(names):
         height = row + 0.38 - 0.76 * lane(table[name])
         axes.axhspan(row - 0.44, row + 0.44, color=FAINT, alpha=0.28, lw=0, zorder=0)
-        axes.scatter(table.index, height, s=4, c=BLUE, alpha=0.45, lw=0, rasterized=many, zorder=1)
+        axes.scatter(table.index, height, s=dot(4 * len(table)), c=BLUE, alpha=0.45, lw=0, rasterized=many, zorder=1)
         line = height.loc[path]
         axes.step([*line.index, births], [*line, line.iloc[-1]], where="post", color=STRONG, lw=1.6, zorder=2)
         before, after = table[name].loc[path[0]], table[name].loc[path[-1]]

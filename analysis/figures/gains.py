@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import SymmetricalLogLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from analysis.frames import Frames
-from analysis.style import BLUE, FAINT, INK, MUTED, PINK, SKY, STRONG, Size, figure, legend, note, room, short
+from analysis.style import BLUE, FAINT, INK, MUTED, PINK, SKY, STRONG, Size, dot, figure, legend, note, room, short
 
 
 def _size(frames: Frames) -> Size:
@@ -51,7 +51,7 @@ def gain_per_step(frames: Frames, axes: Axes) -> None:
 def effects(table: pd.DataFrame, frames: Frames, axes: Axes | None = None) -> Axes:
     """The gains of a table of `analysis.replay` or `analysis.ablation`, coloured by what their intervals say."""
 
-    @figure((4.6, float(np.clip(1.1 + 0.24 * len(table), 2.4, 11.0))))
+    @figure((7.0, float(np.clip(1.1 + 0.24 * len(table), 2.4, 11.0))))
     def draw(frames: Frames, axes: Axes) -> None:
         if table.empty:
             note(axes, "Nothing was measured yet.")
@@ -111,7 +111,7 @@ def noise(frames: Frames, axes: Axes) -> None:
         axes.scatter(
             claims.index[rows],
             claims["claimed"][rows],
-            s=8 if len(claims) < 300 else 4,
+            s=dot(len(claims)),
             c=colour,
             alpha=0.75,
             lw=0,
@@ -121,6 +121,7 @@ def noise(frames: Frames, axes: Axes) -> None:
         )
     axes.scatter(again.index, again["later"], s=14, marker="_", c=INK, lw=1.2, label="by further runs", zorder=3)
     axes.axhline(0, color=MUTED, lw=0.8, zorder=1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("birth")
     axes.set_ylabel(f"claimed gain in {frames.metric}")
     legend(axes, 2)

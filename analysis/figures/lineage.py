@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from analysis.frames import Frames
 from analysis.layout import layered
@@ -16,19 +15,21 @@ from analysis.style import FAINT, GREEN, INK, MUTED, SCORES, Size, figure, note,
 
 ALL_LABELLED = 30  # individuals, up to which each has its number beside it
 MOST_LABELS = 45  # of the champion's lineage
+MOST_TICKS = 16  # generations that are named
 
 
 def _size(frames: Frames) -> Size:
-    rows = int(frames.individuals["generation"].max()) + 1 if len(frames.individuals) else 1
+    rows = float(layered(frames)["y"].max()) + 1 if len(frames.individuals) else 1
     return 9.0, float(np.clip(1.2 + 0.34 * rows, 4.0, 15.0))
 
 
 @figure(_size)
 def lineage(frames: Frames, axes: Axes) -> None:
-    """A row a generation, the seed genome on top; every line joins a parent to its child.
+    """A row a generation (several, where it is very large), the seed genome on top; lines join parents to children.
 
     Colour is the score, the champion's lineage of first parents a strong line down the middle. Crossovers are
-    diamonds, with a dashed line to the second parent; failures are crosses, runs to come hollow.
+    diamonds, with a dashed line to the second parent; failures are crosses, runs to come hollow. Hollow squares are
+    genomes that `evolve ablate`, `prune` and `transfer` made: their scores are of another split, and have no colour.
     """
     table = frames.individuals
     if table.empty:
@@ -52,12 +53,17 @@ def lineage(frames: Frames, axes: Axes) -> None:
     axes.add_collection(
         LineCollection(bold, colors=INK, linewidths=3.0 if len(table) <= 300 else 2.0, zorder=2, capstyle="round")
     )
-    _nodes(frames, axes, place, float(np.clip(1800 / len(table), 7, 60)))
+    size = float(np.clip(1800 / len(table), 7, 60))
+    made = place.loc[frames.derived.index]
+    axes.scatter(made["x"], made["y"], marker="s", facecolors="white", edgecolors=INK, s=0.7 * size, lw=0.8, zorder=3)
+    _nodes(frames, axes, place.loc[table.index], size)
     _labels(frames, axes, xy, path)
     axes.autoscale_view()
     axes.margins(x=0.02)
     axes.invert_yaxis()
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    rows = place["y"].groupby(frames.everyone["generation"]).min()
+    step = -(-len(rows) // MOST_TICKS)
+    axes.set_yticks(rows.iloc[::step], [str(generation) for generation in rows.index[::step]])
     axes.set_ylabel("generation")
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
@@ -65,6 +71,8 @@ def lineage(frames: Frames, axes: Axes) -> None:
     axes.plot([], [], color=GREEN, lw=1, ls="--", label="second parent")
     axes.plot([], [], color=MUTED, marker="D", ls="", ms=4, label="crossover")
     axes.plot([], [], color=MUTED, marker="x", ls="", ms=5, label="no score")
+    if len(made):
+        axes.plot([], [], color=INK, mfc="white", marker="s", ls="", ms=4, label="made by an operation")
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.0), fontsize=8)
 
 
@@ -110,24 +118,24 @@ def score_range(frames: Frames) -> Normalize:
 
 
 def _labels(frames: Frames, axes: Axes, xy: dict[int, tuple[float, float]], path: set[int]) -> None:
-    table = frames.individuals
-    ids = table.index.tolist() if len(table) <= ALL_LABELLED else sorted(path)
+    table = frames.everyone
+    few = len(table) <= ALL_LABELLED
+    ids = table.index.tolist() if few else sorted(path)
     step = max(1, -(-len(ids) // MOST_LABELS))
     chosen = [id for place, id in enumerate(ids) if place % step == 0 or id == ids[-1]]
     halo = [withStroke(linewidth=2.5, foreground="white")]
     for id in chosen:
-        text = f"#{id}"
-        if len(table) <= ALL_LABELLED and id in path:
-            text += f" {short(str(table.at[id, 'idea']), 34)}"
-        weight = "bold" if id in path else "normal"
+        told = few and id in path
+        name, idea = (str(table.at[id, column]) for column in ("name", "idea"))
         axes.annotate(
-            text,
+            f"{name} {short(idea, 34)}" if told else name,
             xy[id],
-            xytext=(6, 0),
+            # An idea is long: above the others of the row.
+            xytext=(6, 6 if told else 0),
             textcoords="offset points",
-            va="center",
+            va="bottom" if told else "center",
             fontsize=7,
-            weight=weight,
+            weight="bold" if id in path else "normal",
             path_effects=halo,
             zorder=4,
         )

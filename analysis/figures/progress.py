@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 
 from analysis.frames import Frames
-from analysis.style import BLUE, FAINT, INK, MUTED, OUTCOMES, STRONG, figure, legend, note
+from analysis.style import BLUE, FAINT, INK, MUTED, OUTCOMES, STRONG, dot, figure, legend, note
 
 MANY = 1500  # marks, from which on a figure holds them as a picture
 
@@ -34,7 +34,6 @@ def progress(frames: Frames, axes: Axes) -> None:
     floor = seed - 0.35 * max(top - seed, 4 * frames.noise)
     inside = scored & (better >= floor)
     first = table["kind"] == "first"
-    small = 9 if len(table) < 300 else 4
     many = len(table) > MANY
     for rows, colour, label in (
         (inside & first, BLUE, "first run"),
@@ -43,7 +42,7 @@ def progress(frames: Frames, axes: Axes) -> None:
         axes.scatter(
             table.index[rows],
             table["score"][rows],
-            s=small,
+            s=dot(len(table)),
             c=colour,
             alpha=0.75,
             lw=0,

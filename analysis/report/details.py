@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from analysis.tables import kind
 from evolve.archive import plumbing
 from evolve.archive.repository import Archive
 from evolve.archive.table import measured
@@ -34,29 +35,27 @@ _SHOWN = (
 _TRIED = ("idea", "status", "score")  # before an import, without a genome
 
 
-def packed(archive: Archive, kind_of: Mapping[int, str]) -> str:
+def packed(archive: Archive) -> str:
     """The details of all individuals as base64 of gzipped JSON.
 
     {"paragraphs": [text], "individuals": {id: {"diff", "evaluations", "exchanges", "ideas"}}}. A prompt is a list of
     indices into `paragraphs`: prompts repeat the script and each other, and so each paragraph is there once.
-    `kind_of` tells what an evaluation was for, by its place in order of arrival.
     """
     paragraphs: dict[str, int] = {}
     individuals: dict[int, dict[str, Any]] = {}
     texts = diffs(archive)
-    for one in archive.individuals.values():
+    for one in archive.everyone.values():
         ideas = [{name: line.get(name) for name in _TRIED} for line in archive.ideas(one)]
         individuals[one.id] = {"diff": texts.get(one.id, ""), "evaluations": [], "exchanges": [], "ideas": ideas}
-    for number, (one, outcome) in enumerate(archive.in_order()):
+    told: dict[int, dict[str, Any]] = {}
+    for one, outcome in (*archive.in_order(), *archive.studies()):
         values = measured(outcome)
         figures = {name: values[name] for name in _SHOWN if values[name] not in (None, "")}
-        individuals[one.id]["evaluations"].append(
-            {"kind": kind_of[number], "status": outcome.status.value, **figures, "curve": [], "tail": ""}
-        )
-    for one, left in archive.every_curve():
-        for evaluation, line in zip(individuals[one.id]["evaluations"], left, strict=True):
-            evaluation["curve"] = _points(line["curve"])
-            evaluation["tail"] = line["tail"]
+        evaluation = {"kind": kind(outcome), "status": outcome.status.value, **figures, "curve": [], "tail": ""}
+        told[id(outcome)] = evaluation
+        individuals[one.id]["evaluations"].append(evaluation)
+    for _, outcome, left in archive.every_curve():
+        told[id(outcome)] |= {"curve": _points(left["curve"]), "tail": left["tail"]}
     for one, exchange in archive.exchanges():
         individuals[one.id]["exchanges"].append(_exchange(exchange, paragraphs))
     text = json.dumps({"paragraphs": list(paragraphs), "individuals": individuals}, ensure_ascii=False, allow_nan=False)
@@ -65,7 +64,7 @@ def packed(archive: Archive, kind_of: Mapping[int, str]) -> str:
 
 def diffs(archive: Archive) -> dict[int, str]:
     """The unified diff of each individual's script against its first parent's, by id; none where nothing differs."""
-    pairs = [(one, archive.individuals[one.parents[0]]) for one in archive.individuals.values() if one.parents]
+    pairs = [(one, archive.everyone[one.parents[0]]) for one in archive.everyone.values() if one.parents]
     newest = archive.unsettled()  # while a search runs, git is a second behind
     found = {one.id: _cut(_diff(parent.genome, one.genome)) for one, parent in pairs if one.commit in newest}
     pairs = [(one, parent) for one, parent in pairs if one.id not in found]

@@ -31,28 +31,35 @@ from evolve.rundir import RunDirectory
 STATIC = Path(__file__).parent / "static"
 GRAPH_LIBRARY = Path(__file__).parents[1] / "vendor" / "cytoscape.min.js"
 SCRIPTS = ("data.js", "curve.js", "details.js", "list.js", "graph.js", "main.js")
+CONFIRMED = ("confirmed", "confirmed_low", "confirmed_high")
 NOT_A_FIGURE = ("lineage",)  # the page has it as a graph
 
 
 def write(run: str, file: str | None = None) -> str:
     """Write the report of a run; returns what was written, in words. Raises UserError."""
     directory = RunDirectory.find(run)
-    beside = directory.path if directory.path == directory.archive.parent else Path()  # not into a clone
-    path = Path(file) if file else beside / "report.html"
+    path = Path(file) if file else _beside(directory)
     with Archive.open(directory.archive) as archive:
         text = build(archive, directory)
-        count = len(archive.individuals)
+        count, derived = len(archive.individuals), len(archive.derived)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"'{path}' could not be written: {error.strerror or error}.") from error
-    return f"{count} individuals in {path} ({len(text.encode()) / 1e6:.1f} MB)"
+    more = f" and {derived} derived ones" if derived else ""
+    return f"{count} individuals{more} in {path} ({len(text.encode()) / 1e6:.1f} MB)"
+
+
+def _beside(directory: RunDirectory) -> Path:
+    """Where the report of a run goes: into its folder, a clone's work tree, or beside a clone without one."""
+    repository = directory.archive
+    own = directory.path == repository.parent or repository.name == ".git"
+    return repository.parent / ("report.html" if own else f"{directory.name}-report.html")
 
 
 def build(archive: Archive, directory: RunDirectory, *, revision: str = "") -> str:
     """The page of an open archive. One with a revision asks the server that it came from for a later one."""
-    name = reading.name_of(directory)
-    frames = reading.read(archive, name)
+    frames = reading.read(archive, directory.name)
     champion = archive.champion()
     patch = details.patch(archive, champion) if champion and champion.parents else ""
     library = GRAPH_LIBRARY.read_text(encoding="utf-8")
@@ -61,7 +68,7 @@ def build(archive: Archive, directory: RunDirectory, *, revision: str = "") -> s
     return _fill(
         (STATIC / "template.html").read_text(encoding="utf-8"),
         policy=content_policy((library, code), live=bool(revision)),
-        name=html.escape(name),
+        name=html.escape(frames.name),
         standing=html.escape(_standing(frames, bool(revision))),
         style=(STATIC / "page.css").read_text(encoding="utf-8"),
         tiles="".join(_tile(tile) for tile in tiles(archive, frames)),
@@ -69,7 +76,7 @@ def build(archive: Archive, directory: RunDirectory, *, revision: str = "") -> s
         figures=_figures(frames),
         patch=_patch(patch),
         index=embedded(index(frames, revision)),
-        details=details.packed(archive, dict(frames.evaluations["kind"])),
+        details=details.packed(archive),
         library=library,
         code=code,
     )
@@ -91,18 +98,24 @@ def content_policy(scripts: tuple[str, ...], *, live: bool) -> str:
 
 
 def index(frames: Frames, revision: str) -> dict[str, Any]:
-    """What graph and list show of every individual: columns, each with a value an individual."""
-    table, place = frames.individuals, layered(frames)
+    """What graph and list show of every individual: columns, each with a value an individual.
+
+    `score` is the search's, `fresh` that of a derived one, on another split: they do not compare.
+    """
+    table, place = frames.everyone, layered(frames)
     colours, ends = score_colours(frames)
+    search = frames.individuals.reindex(table.index)
     columns: dict[str, list[Any]] = {
         "id": table.index.tolist(),
-        "x": [round(x, 2) for x in place["x"]],
-        **{name: table[name].tolist() for name in ("operator", "model", "idea", "generation", "status", "commit")},
-        **{name: _numbers(table[name].tolist()) for name in ("score", "stderr", "gain", "confirmed")},
-        **{name: _numbers(table[name].tolist()) for name in ("confirmed_low", "confirmed_high", "seconds", "elite")},
-        "runs": table["runs"].tolist(),
-        "champion": table["champion"].tolist(),
-        "colour": colours,
+        **{name: [round(at, 2) for at in place[name]] for name in ("x", "y")},
+        **{name: table[name].tolist() for name in ("name", "operator", "idea", "generation", "status", "commit")},
+        **{name: table[name].tolist() for name in ("runs", "champion", "derived")},
+        **{name: _numbers(table[name].tolist()) for name in ("stderr", "gain", "seconds")},
+        **{name: _numbers(search[name].tolist()) for name in ("score", "elite", *CONFIRMED)},
+        "model": [*frames.individuals["model"], *[None] * len(frames.derived)],
+        "branch": [*[None] * len(frames.individuals), *frames.derived["branch"]],
+        "fresh": _numbers(frames.derived["score"].reindex(table.index).tolist()),
+        "colour": [*colours, *[None] * len(frames.derived)],
     }
     return {
         "revision": revision,
@@ -117,7 +130,7 @@ def index(frames: Frames, revision: str) -> dict[str, Any]:
 
 
 def score_colours(frames: Frames) -> tuple[list[str | None], list[float] | None]:
-    """A colour for each individual (None: no score), and the scores at both ends of the scale, the worse first."""
+    """A colour for each individual of the search (None: no score), and the scores at both ends, the worse first."""
     scores = frames.individuals["score"]
     if not scores.notna().any():
         return [None] * len(scores), None

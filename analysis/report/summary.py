@@ -41,12 +41,16 @@ def tiles(archive: Archive, frames: Frames) -> list[Tile]:
     shown.append(Tile("Evaluations", f"{len(runs)}", remark))
     total = float(runs["seconds_total"].sum())
     shown.append(Tile("Workers' time", duration(total), f"time box {frames.time_box:g} s"))
+    if len(frames.studies):
+        spent = duration(float(frames.studies["seconds_total"].sum()))
+        remark = f"{len(frames.derived)} derived genomes, {spent} of workers; no search saw them"
+        shown.append(Tile("Runs of operations", f"{len(frames.studies)}", remark))
     calls = frames.llm_calls
     if len(calls):
         tokens = int(calls["input_tokens"].sum() + calls["output_tokens"].sum())
         unknown = int(calls["cost"].isna().sum())
         cost = f"cost {calls['cost'].sum():.4g}" + (f", unknown for {unknown}" if unknown else "")
-        shown.append(Tile("Language models", f"{len(calls)} exchanges", f"{tokens:,} tokens, {cost}"))
+        shown.append(Tile("Exchanges with models", f"{len(calls):,}", f"{tokens:,} tokens, {cost}"))
     return shown
 
 

@@ -41,13 +41,14 @@ def write_pack(git_dir: Path, objects: Mapping[str, Object]) -> Path:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise files.write_error(error, folder) from error
-    temporary = [folder / f"tmp_evolve{suffix}" for suffix in data]
-    for path, content in zip(temporary, data.values(), strict=True):
+    # Not with the ending .idx: git, packing at this moment, would take them for a pack, and remove them afterwards.
+    temporary = {suffix: folder / f"tmp_evolve_{suffix[1:]}" for suffix in data}
+    for suffix, path in temporary.items():
         path.unlink(missing_ok=True)
-        files.create(path, content, mode=0o444)
+        files.create(path, data[suffix], mode=0o444)
     # Git knows a pack by its index, which is therefore last.
-    for path in temporary:
-        files.rename(path, target.with_suffix(path.suffix))
+    for suffix, path in temporary.items():
+        files.rename(path, target.with_suffix(suffix))
     files.sync_folder(folder)
     return target
 

@@ -93,7 +93,14 @@ def outcome_of(record: dict[str, Any], individual: int, commit: str) -> Outcome:
         raise UserError(f"The archive's note of commit {commit} is damaged ({error}): {record}") from error
 
 
-def curve_of(record: dict[str, Any]) -> dict[str, Any]:
-    """A line of `refs/notes/curves` with the curve as Outcome has it: (progress, loss) pairs."""
-    curve = [(p, math.nan if loss is None else loss) for p, loss in record["curve"]]
-    return {"n": record["n"], "curve": curve, "tail": record["tail"]}
+def curves(text: bytes, commit: str) -> dict[int, dict[str, Any]]:
+    """The lines of a note of `refs/notes/curves` by `n`, with curves as Outcome has them: (progress, loss) pairs.
+
+    Raises UserError, naming the commit, where one cannot be read.
+    """
+    # A kill between the two notes leaves a line whose number went to another run: the last one counts.
+    return {line["n"]: line | {"curve": _points(line["curve"])} for line in read_lines(text, commit)}
+
+
+def _points(curve: list[list[Any]]) -> list[tuple[float, float]]:
+    return [(progress, math.nan if loss is None else loss) for progress, loss in curve]

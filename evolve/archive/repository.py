@@ -169,13 +169,14 @@ class Archive:
     def elite(self) -> list[Individual]:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
-        ranks = sorted((int(rank), commit) for rank, commit in self._store.refs_under(ELITE).items())
+        elite = {name: commit for name, commit in self.branches().items() if name.startswith("elite/")}
+        ranks = sorted((int(name.removeprefix("elite/")), commit) for name, commit in elite.items())
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
     def champion(self) -> Individual | None:
         """The individual that the branch `champion` is on; None before anything was measured."""
-        commit = self._store.ref(CHAMPION)
+        commit = self.branches().get("champion")
         return next((one for one in self._individuals.values() if one.commit == commit), None)
 
     def in_order(self) -> list[tuple[Individual, Outcome]]:
@@ -208,20 +209,18 @@ class Archive:
         With `studies`, for each of the outcomes of operations on a lineage. `curve` is a list of (progress 0..1,
         loss), a loss that was not finite being NaN; `n` is the outcome's number in order of arrival.
         """
-        return self._curves_in(individual, self._note(CURVES, individual.commit), studies)
-
-    def every_curve(self) -> list[tuple[Individual, list[dict[str, Any]]]]:
-        """The `curves` of all individuals of the search that left any, read at once."""
-        return [
-            (one, self._curves_in(one, text, studies=False)) for one, text in self._noted(CURVES) if not one.derived
-        ]
-
-    def _curves_in(self, individual: Individual, text: bytes, studies: bool) -> list[dict[str, Any]]:
-        lines = records.read_lines(text, individual.commit)
-        # A kill between the two notes leaves a line whose number went to another run: the last one counts.
-        by_number = {line["n"]: records.curve_of(line) for line in lines}
+        left = records.curves(self._note(CURVES, individual.commit), individual.commit)
         numbers = self._numbers.get((individual.id, studies), [])
-        return [by_number.get(n, {"n": n, "curve": [], "tail": ""}) for n in numbers]
+        return [left.get(n, {"n": n, "curve": [], "tail": ""}) for n in numbers]
+
+    def every_curve(self) -> Iterator[tuple[Individual, Outcome, dict[str, Any]]]:
+        """What `curves` gives of every outcome, of the search and of operations, that left a curve or a tail."""
+        for one, text in self._noted(CURVES):
+            left = records.curves(text, one.commit)
+            for studies, outcomes in ((False, one.outcomes), (True, one.studies)):
+                for n, outcome in zip(self._numbers.get((one.id, studies), ()), outcomes, strict=True):
+                    if n in left:
+                        yield one, outcome, left[n]
 
     def exchanges(self) -> list[tuple[Individual, dict[str, Any]]]:
         """Every exchange with a language model and the individual it is noted on, in order of time."""
@@ -242,10 +241,15 @@ class Archive:
         """The texts of the individual's notes by reference, its exchanges with language models left out."""
         return {ref: text for ref in (OUTCOMES, CURVES, IDEAS) if (text := self._note(ref, individual.commit))}
 
+    def branches(self) -> dict[str, str]:
+        """Commits of the branches by name; in a clone, those of its origin where its own has other work on top."""
+        known = {one.commit for one in self.everyone.values()}
+        own = self._store.refs_under(HEADS).items()
+        return self._store.refs_under(REMOTE) | {name: commit for name, commit in own if commit in known}
+
     def resolve(self, name: str) -> Individual:
         """What a user calls an individual: its id, a branch, or the start of its commit. Raises UserError."""
-        branches = self._store.refs_under(REMOTE) | self._store.refs_under(HEADS)
-        return lineage.resolve(self.everyone, branches, name)
+        return lineage.resolve(self.everyone, self.branches(), name)
 
     def lineage(self, individual: Individual) -> list[Individual]:
         """From the seed to the individual along first parents."""

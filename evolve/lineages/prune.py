@@ -16,6 +16,7 @@ from evolve.lineages.paired import Effect, Paired, Verdict
 from evolve.lineages.removal import Step, offspring_without, without
 from evolve.lineages.steps import (
     ABLATION,
+    CHECK,
     MOST,
     PRUNING,
     REPLICATES,
@@ -28,7 +29,6 @@ from evolve.llm.memory import unified
 from evolve.measuring import Workplace
 
 OPERATOR = "prune"
-CHECK = MOST // 2  # within a candidate's numbers: from here on are those of its check on fresh seeds
 CHECK_RUNS = 2  # a check has so many times the runs of a round
 GOES = (Verdict.REAL, Verdict.NOISE, Verdict.NEEDED)  # of what is left over REF: where the step may go
 

@@ -16,6 +16,7 @@ ABLATION = STUDY + 1000
 TRANSFER = STUDY + 2000
 PRUNING = 10_000  # a candidate of a pruning and its origin: MOST numbers for each candidate
 MOST = 1000  # runs of one individual in one operation
+CHECK = MOST // 2  # within a candidate's numbers: from here on are those of the check of what a pruning gives
 REPLICATES = 4
 
 
@@ -23,6 +24,16 @@ def check_replicates(replicates: int) -> None:
     """Raises UserError where the number of runs is none that an operation can do."""
     if not 2 <= replicates < MOST:
         raise UserError(f"--replicates {replicates} must be a whole number from 2 to {MOST - 1}.")
+
+
+def operation_of(replicate: int) -> str:
+    """What a replicate of an operation on a lineage was for: "replay", "ablation", "transfer", "pruning" or "check".
+
+    The last one is of what a pruning gives, on seeds that it was not chosen by.
+    """
+    if replicate >= PRUNING:
+        return "check" if replicate % MOST >= CHECK else "pruning"
+    return "transfer" if replicate >= TRANSFER else "ablation" if replicate >= ABLATION else "replay"
 
 
 def path_to(archive: Archive, individual: Individual) -> list[Individual]:

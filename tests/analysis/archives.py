@@ -8,8 +8,15 @@ import random
 from pathlib import Path
 
 from evolve.archive.repository import Archive
+from evolve.evaluation.trial import Trial
 from evolve.individual import FRESH, Individual, Offspring, Outcome, Status
+from evolve.lineages.ablate import ablate
+from evolve.lineages.prune import prune
+from evolve.lineages.replay import replay
+from evolve.lineages.transfer import transfer
+from evolve.randomness import CounterBased
 from evolve.variation.catalogue import Value, constants, mutate_constants, substitute
+from tests.lineages.synthetic import workplace
 from tests.stub import TOY
 
 POP = 8
@@ -32,7 +39,42 @@ def fill(path: Path, births: int, *, seed: int = 1) -> None:
     """Make an archive of a search of so many births, the seed genome not counted. The same seed gives the same."""
     rng = random.Random(seed)
     with Archive.create(path, {**STATE, "time_box": BOX, "pop": POP}) as archive:
-        Filling(archive, rng).run(births)
+        with archive.gathering():
+            Filling(archive, rng).run(births)
+        archive.maintain(wait=True)
+
+
+def operate(folder: Path, ref: str = "champion") -> None:
+    """Replay, ablate, prune and transfer a lineage of the run in a folder, by trials that are a formula."""
+    with workplace(folder, formula, create=False) as place:
+        replay(place, ref)
+        ablate(place, ref)
+        prune(place, ref)
+        transfer(place, ref, settings=["DEPTH=9"])
+
+
+def formula(trial: Trial) -> Outcome:
+    """What a run would measure: the true score, and noise that hangs on genome and seed alone."""
+    draw = CounterBased(f"{trial.source}/{trial.seed}".encode())
+    score = true_score(trial.source) + NOISE * draw.gauss()
+    return Outcome(
+        Status.OK,
+        score,
+        individual=trial.individual,
+        replicate=trial.replicate,
+        seed=trial.seed,
+        seconds={"startup": 0.4, "training": BOX, "scoring": 0.5, "total": BOX + 0.95},
+        steps=100,
+        parameters=10_000,
+        peak_memory_mb=120.0,
+        curve=curve(score, 60),
+        tail="done",
+    )
+
+
+def curve(score: float, points: int) -> list[tuple[float, float]]:
+    """The first points of a learning curve that has 60 of them and ends near the score."""
+    return [(k / 60, score + math.exp(-k / 12)) for k in range(1, 1 + points)]
 
 
 class Filling:
@@ -62,7 +104,6 @@ class Filling:
                 self.measure(one, replicate)
         self.archive.set_elite(self.population)
         self.archive.set_champion(best)
-        self.archive.maintain(wait=True)
 
     def born(self, number: int) -> Individual:
         rng = self.rng
@@ -129,7 +170,7 @@ class Filling:
 
     def measure(self, one: Individual, replicate: int) -> None:
         rng = self.rng
-        value = true_score(one)
+        value = true_score(one.genome)
         score = value + rng.gauss(0, NOISE)
         worst = max((other.fitness.mean for other in self.population), default=math.inf)
         draw = rng.random() if one.parents and not replicate else 1.0
@@ -159,7 +200,7 @@ class Filling:
             device="cpu",
             started=self.now,
             constants=dict(of(one)) if status is Status.OK else {},
-            curve=[(k / 60, score + math.exp(-k / 12)) for k in range(1, 1 + int(60 * reached))],
+            curve=curve(score, int(60 * reached)),
             entered=entered,
             tail="" if status is Status.OK else f"Traceback: {HOSTILE}",
         )
@@ -171,17 +212,17 @@ class Filling:
 
 def of(one: Individual) -> dict[str, Value]:
     """The values of an individual's constants."""
-    return _values(one.genome)
+    return values_in(one.genome)
 
 
 @functools.lru_cache(64)
-def _values(genome: str) -> dict[str, Value]:
+def values_in(genome: str) -> dict[str, Value]:
     return {constant.name: constant.value for constant in constants(genome)}
 
 
-def true_score(one: Individual) -> float:
+def true_score(genome: str) -> float:
     """What a run without noise would measure."""
-    value = of(one)
+    value = values_in(genome)
     width, depth, bias = (float(value[name]) for name in ("WIDTH", "DEPTH", "BIAS"))  # type: ignore[arg-type]
     penalty = {"round": 0.3, "flat": 0.1, "sharp": 0.0}[str(value["SHAPE"])]
     return 1.0 + (width - 5.0) ** 2 / 20 + (depth - 7) ** 2 / 50 + (bias + 0.25) ** 2 + penalty

@@ -19,10 +19,11 @@ from analysis.figures.gains import claimed_gains
 from analysis.figures.operators import compared
 from analysis.figures.progress import running_best
 from evolve.archive.repository import Archive
-from evolve.individual import Outcome, Status
-from evolve.lineages.ablate import plans
-from evolve.lineages.steps import ABLATION, REPLAY
+from evolve.individual import Offspring
+from evolve.lineages.ablate import ablate as measure_ablation
+from evolve.lineages.replay import replay as measure_replay
 from tests.analysis.archives import HOSTILE, STATE, fill
+from tests.lineages.synthetic import evaluator, seed_genome, switched, workplace
 
 
 @pytest.fixture(scope="module")
@@ -110,32 +111,32 @@ def test_lanes_are_between_zero_and_one(frames: Frames) -> None:
 
 
 def test_replays_and_ablations_are_in_their_frames_and_figures(tmp_path: Path) -> None:
-    fill(tmp_path / "archive.git", 25)
-    assert replay(tmp_path)["gain"].isna().all() and ablation(tmp_path)["gain"].isna().all()
-    with Archive.open(tmp_path / "archive.git", write=True) as archive:
-        champion = archive.champion()
-        assert champion is not None
-        line = archive.lineage(champion)
-        measured = [(one, REPLAY, place) for place, one in enumerate(line)]
-        for plan in plans(archive, champion):
-            if plan.offspring:
-                measured.append((archive.derive(plan.offspring), ABLATION, 0))
-        measured.append((champion, ABLATION, 1))
-        for one, first, place in measured:
-            for k in range(4):
-                score = 3.0 - 0.1 * place + (0.001 if k % 2 else -0.001)
-                archive.record(one, Outcome(Status.OK, score, replicate=first + k))
-    steps = replay(tmp_path)
-    assert len(steps) == len(line) - 1
-    np.testing.assert_allclose(steps["gain"], 0.1)
-    assert (steps["verdict"] == "real").all() and steps["share"].sum() == pytest.approx(1.0)
-    taken = ablation(tmp_path)
-    known = taken[taken["gain"].notna()]
-    assert len(known) >= 1
-    np.testing.assert_allclose(known["gain"], 0.1)
+    effects = {"S0": 0.1, "S1": -0.3, "S2": 0.2}
+    with workplace(tmp_path, evaluator(effects)) as place:
+        one = place.archive.add(Offspring(seed_genome(4), (), "seed", "The seed genome", 0))
+        for values in ({"S0": 1}, {"S1": 1}, {"S2": 1, "S3": 1}, {"S3": 2}, {"S1": 2}, {"S0": 0}):
+            text = switched(one.genome, **values)
+            one = place.archive.add(Offspring(text, (one.id,), "catalogue", f"Set {values}", one.generation + 1))
+        place.archive.set_champion(one)
+        before = replay(tmp_path), ablation(tmp_path)
+        assert before[0]["gain"].isna().all() and (before[0]["verdict"] == "").all()
+        # #6 undid all of #1, #5 changed all of #2 again, and #4 a part of #3.
+        assert before[1]["verdict"].tolist() == ["nothing left", "conflict", "", "", "", ""]
+        assert before[1]["extent"].tolist() == ["nothing left", "conflict", "in part", "whole", "whole", "whole"]
+        assert before[1]["gain"].isna().all()
+        measure_replay(place, "champion", 4)
+        measure_ablation(place, "champion", 4)
+    steps, taken = replay(tmp_path), ablation(tmp_path)
+    assert steps["verdict"].tolist() == ["real", "harmful", "real", "within noise", "harmful", "harmful"]
+    np.testing.assert_allclose(steps["gain"], [0.1, -0.3, 0.2, 0.0, -0.3, -0.1], atol=0.03)
+    assert steps["share"].isna().all()  # the whole is a loss
+    assert taken["verdict"].tolist() == ["nothing left", "conflict", "real", "within noise", "harmful", "harmful"]
+    assert taken["extent"].tolist() == before[1]["extent"].tolist()
+    assert taken["conflicts"].tolist() == ["", "S1", "S3", "", "", ""]
+    np.testing.assert_allclose(taken["gain"], [math.nan, math.nan, 0.2, 0.0, -0.3, -0.1], atol=0.03)
     frames = load(tmp_path)
     assert frames.steps["gain"].tolist() == steps["gain"].tolist()
-    assert len(frames.evaluations) == frames.evaluations["kind"].isin(["first", "replicate", "choice", "fresh"]).sum()
+    assert frames.evaluations.empty  # of the search
     labels = [text.get_text() for text in figures.gain_per_step(frames).get_legend().get_texts()]  # type: ignore[union-attr]
     assert "replayed" in labels
     assert isinstance(figures.effects(taken, frames), Axes)

@@ -130,10 +130,43 @@ def test_a_search_is_in_the_frames_as_it_is_in_the_archive(tmp_path: Path) -> No
     assert own[["progress", "loss"]].to_numpy().tolist() == [list(point) for point in last]
 
 
+def test_what_operations_made_is_apart_from_the_search(frames: Frames, operated: Path) -> None:
+    before, after = frames, load(operated)
+    for name in ("individuals", "evaluations", "constants", "llm_calls"):
+        pd.testing.assert_frame_equal(getattr(after, name), getattr(before, name))
+    assert (after.noise, after.champion) == (before.noise, before.champion)
+    searched = after.curves["evaluation"] < len(before.evaluations)
+    pd.testing.assert_frame_equal(after.curves[searched], before.curves)
+    assert after.edges.head(len(before.edges)).equals(before.edges)
+    with Archive.open(operated / "archive.git") as archive:
+        made, studies = archive.derived, archive.studies()
+        pruned = archive.resolve(f"pruned/{after.champion}")
+        names = {one.id: one.name for one in archive.everyone.values()}
+    assert after.derived.index.tolist() == list(made)
+    assert set(after.derived["operator"]) == {"ablation", "prune", "transfer"}
+    assert after.everyone["name"].to_dict() == names
+    assert after.studies.index.tolist() == list(range(len(before.evaluations), len(before.evaluations) + len(studies)))
+    assert after.studies["individual"].tolist() == [one.id for one, _ in studies]
+    assert set(after.studies["kind"]) <= {"replay", "ablation", "transfer", "pruning", "check"}
+    assert after.studies["score"].tolist() == [outcome.score for _, outcome in studies]
+    assert len(after.curves[~searched]) == 60 * len(studies)
+    edges = [(parent, one.id, rank) for one in made.values() for rank, parent in enumerate(one.parents)]
+    assert list(after.edges.tail(len(edges)).itertuples(index=False, name=None)) == edges
+    row, runs = after.derived.loc[pruned.id], after.studies[after.studies["individual"] == pruned.id]
+    assert row["branch"] == f"pruned/{after.champion}"
+    assert (row["name"], row["status"], row["runs"]) == (pruned.name, "ok", len(runs))
+    assert row["score"] == pytest.approx(runs["score"].mean())
+    assert row["stderr"] == pytest.approx(runs["score"].std() / np.sqrt(len(runs)))
+    assert row["seconds"] == pytest.approx(runs["seconds_total"].sum())
+    origin = after.studies[after.studies["individual"] == after.champion].set_index("replicate")["score"]
+    paired = origin - runs.set_index("replicate")["score"]
+    assert paired.notna().any() and row["gain"] == pytest.approx(paired.mean())
+
+
 def test_every_table_of_an_empty_archive_has_its_columns(tmp_path: Path, golden: Frames) -> None:
     Archive.create(tmp_path / "archive.git", {**STATE, "time_box": 5.0}).close()
     empty = load(tmp_path)
-    for name in ("individuals", "evaluations", "curves", "edges", "llm_calls", "steps"):
+    for name in ("individuals", "evaluations", "derived", "studies", "curves", "edges", "llm_calls", "steps"):
         table, other = getattr(empty, name), getattr(golden, name)
         assert len(table) == 0
         pd.testing.assert_series_equal(table.dtypes, other.dtypes)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.archive import Archive, plumbing
+from evolve.archive import Archive, files, plumbing
 from evolve.archive.objects import Changes
 from evolve.archive.packs import checkpoint_packs, is_whole, object_ids, remove, write_pack
 from tests.archive.filling import STATE, git
@@ -30,6 +30,24 @@ def test_git_reads_what_was_written(contents: set[bytes]) -> None:
         assert sorted(object_ids(pack)) == sorted(changes.objects)
         subprocess.run(["git", "-C", str(path), "verify-pack", str(pack)], check=True)
         assert is_whole(pack) and pack in checkpoint_packs(path)
+
+
+def test_git_sees_a_pack_only_when_it_is_whole(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packing at that moment would take half a pack for one of those that it has replaced, and remove it."""
+    folder = archive.path / "objects" / "pack"
+    before = set(folder.glob("*.idx"))
+    seen: list[set[Path]] = []
+
+    def rename(source: Path, target: Path) -> None:
+        seen.append(set(folder.glob("*.idx")) - before)
+        source.rename(target)
+
+    monkeypatch.setattr(files, "rename", rename)
+    changes = Changes()
+    changes.blob(b"content", "")
+    pack = write_pack(archive.path, changes.objects)
+    assert seen == [set(), set()]
+    assert set(folder.glob("*.idx")) - before == {pack.with_suffix(".idx")}
 
 
 @pytest.mark.parametrize("suffix", [".pack", ".idx"])

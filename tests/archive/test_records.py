@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.archive.records import curve_line, curve_of, outcome_line, outcome_of, read_lines
+from evolve.archive.records import curve_line, curves, outcome_line, outcome_of, read_lines
 from evolve.errors import UserError
 from evolve.individual import Outcome, Status
 
@@ -47,8 +47,8 @@ def test_curve_and_tail_are_kept_apart() -> None:
     assert "curve" not in json.loads(outcome_line(outcome, 0))
     line = curve_line(outcome, 0)
     assert line is not None
-    (record,) = read_lines(line.encode(), "commit")
-    read = curve_of(record)
+    later = line.replace("last", "of the run that got the number")
+    read = curves(f"{later}\n{line}\n".encode(), "commit")[0]
     assert read["tail"] == "last\nlines ü"
     assert read["curve"][0] == (0.1235, 5.4321)
     assert read["curve"][1][0] == 0.5 and math.isnan(read["curve"][1][1])

@@ -40,5 +40,6 @@ const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(4)
 
 /** A score in short, or what stands for it. */
 function scoreText(row) {
-  return row.score === null ? words(row.status) : row.score.toFixed(4);
+  const score = row.derived ? row.fresh : row.score;
+  return score === null ? words(row.status) : score.toFixed(4);
 }

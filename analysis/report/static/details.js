@@ -9,13 +9,13 @@ class Details {
   /** Show an individual; `details` is null while it is being unpacked. */
   show(row, index, details) {
     const own = details?.individuals[row.id];
-    const parts = [element("h3", { id: "chosen" }, `#${row.id} ${row.idea}`), this.facts(row, index)];
+    const parts = [element("h3", { id: "chosen" }, `${row.name} ${row.idea}`), this.facts(row, index)];
     parts.push(this.relatives("Parents", row.parents, index), this.relatives("Children", row.children, index));
     parts.push(this.relatives("Merged into", row.merged, index));
     if (!own) parts.push(element("p", {}, "Unpacking…"));
     else {
-      if (row.parents.length) parts.push(element("h3", {}, `Changed on #${row.parents[0]}`), diffView(own.diff));
-      parts.push(...this.runs(own, row, index), ...this.curves(row, own, details), ...this.exchanges(own, details), ...this.ideas(own));
+      if (row.parents.length) parts.push(element("h3", {}, `Changed on ${index.rows.get(row.parents[0]).name}`), diffView(own.diff));
+      parts.push(...this.runs(own, row, index), ...this.curves(row, own, index, details), ...this.exchanges(own, details), ...this.ideas(own));
     }
     this.root.replaceChildren(...parts.filter(Boolean));
     this.root.scrollTop = 0;
@@ -29,12 +29,14 @@ class Details {
     const list = element("ul", { class: "facts" });
     const fact = (label, value, kind) =>
       list.append(element("li", {}, `${label} `, element("b", kind ? { class: kind } : {}, value)));
-    if (row.score === null) fact("outcome", words(row.status));
+    const score = row.derived ? row.fresh : row.score;
+    if (score === null) fact("outcome", words(row.status));
     else {
-      fact(index.metric, row.score.toFixed(5) + (row.stderr === null ? "" : ` ± ${row.stderr.toFixed(5)}`));
-      fact("runs", String(row.runs));
+      fact(index.metric, score.toFixed(5) + (row.stderr === null ? "" : ` ± ${row.stderr.toFixed(5)}`));
+      fact(row.derived ? "runs on fresh seeds" : "runs", String(row.runs));
     }
-    if (row.gain !== null) fact("gain", signed(row.gain), row.gain > 0 ? "better" : "worse");
+    const over = row.derived && row.gain !== null ? ` over ${index.rows.get(row.parents[0]).name}, on the same seeds` : "";
+    if (row.gain !== null) fact(`gain${over}`, signed(row.gain), row.gain > 0 ? "better" : "worse");
     if (row.confirmed !== null) {
       const interval = `${row.confirmed_low.toFixed(4)} to ${row.confirmed_high.toFixed(4)}`;
       fact("confirmed", `${row.confirmed.toFixed(4)} (95 % ${interval})`);
@@ -43,6 +45,7 @@ class Details {
     if (row.model) fact("model", row.model);
     fact("generation", String(row.generation));
     if (row.elite !== null) fact("rank in the population", String(row.elite + 1));
+    if (row.branch) fact("branch", row.branch);
     fact("commit", row.commit.slice(0, 10));
     return list;
   }
@@ -52,7 +55,8 @@ class Details {
     const shown = ids.slice(0, 24);
     const line = element("div", { class: "relatives" }, label);
     for (const id of shown) {
-      const button = element("button", { type: "button", title: index.rows.get(id).idea }, `#${id}`);
+      const { idea, name } = index.rows.get(id);
+      const button = element("button", { type: "button", title: idea }, name);
       button.addEventListener("click", () => this.choose(id, { read: true }));
       line.append(button);
     }
@@ -65,12 +69,15 @@ class Details {
     const head = ["run", index.metric, "seconds", "steps", "memory"].map((text) => element("th", { scope: "col" }, text));
     const table = element("table", { class: "runs" }, element("thead", {}, element("tr", {}, ...head)));
     const body = element("tbody");
+    const counts = {};
     for (const run of own.evaluations) {
+      counts[run.kind] = (counts[run.kind] ?? 0) + 1;
+      const name = run.kind === "first" ? "first" : `${run.kind} ${counts[run.kind]}`;
       const ended = run.score === undefined ? words(run.status) + (run.reason ? `: ${run.reason}` : "") : run.score.toFixed(5);
       const seconds = run.seconds_total === undefined ? "" : run.seconds_total.toFixed(1);
       const memory = run.peak_memory_mb === undefined ? "" : `${run.peak_memory_mb.toFixed(0)} MB`;
       const untrusted = run.trusted === false ? " (untrusted: printed by the script)" : "";
-      const cells = [runName(run), ended + untrusted, seconds, run.steps ?? "", memory];
+      const cells = [name, ended + untrusted, seconds, run.steps ?? "", memory];
       body.append(element("tr", {}, ...cells.map((text) => element("td", {}, String(text)))));
     }
     table.append(body);
@@ -82,14 +89,14 @@ class Details {
     return parts;
   }
 
-  curves(row, own, details) {
+  curves(row, own, index, details) {
     const origin = row.parents.length ? details.individuals[row.parents[0]].evaluations : [];
     const chart = curveChart([
       ...origin.slice(0, 1).map((run) => ({ points: run.curve, colour: "var(--faint)" })),
       ...own.evaluations.map((run) => ({ points: run.curve, colour: run.status === "ok" ? "var(--accent)" : "var(--strong)" })),
     ]);
     if (!chart) return [];
-    const remark = origin.length ? ` (grey: #${row.parents[0]})` : "";
+    const remark = origin.length ? ` (grey: ${index.rows.get(row.parents[0]).name})` : "";
     return [element("h3", {}, `Training loss over the time box${remark}`), chart];
   }
 
@@ -124,11 +131,6 @@ class Details {
       block.append(element("p", { class: "role" }, role), element("pre", { class: "words", tabindex: "0" }, text));
     }
   }
-}
-
-/** What a run was for, and which of its kind it is. */
-function runName(run) {
-  return run.kind === "first" ? "first" : `${run.kind} ${(run.replicate % 1000) + (run.replicate < 1000 ? 0 : 1)}`;
 }
 
 /** A unified diff with its lines coloured. */

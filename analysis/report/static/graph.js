@@ -43,13 +43,13 @@ class LineageGraph {
     const rows = [...index.rows.values()];
     const extent = (values) => values.reduce((a, b) => Math.max(a, b), 0) - values.reduce((a, b) => Math.min(a, b), 0);
     const width = STEP_X * extent(rows.map((row) => row.x));
-    const stepY = Math.min(220, Math.max(STEP_Y, (0.7 * width) / (extent(rows.map((row) => row.generation)) || 1)));
+    const stepY = Math.min(220, Math.max(STEP_Y, (0.7 * width) / (extent(rows.map((row) => row.y)) || 1)));
     for (const row of rows) {
-      const kind = row.score !== null ? "scored" : row.status === "pending" ? "pending" : "failed";
+      const kind = row.derived ? "derived" : row.score !== null ? "scored" : row.status === "pending" ? "pending" : "failed";
       nodes.push({
-        data: { id: String(row.id), label: `#${row.id}`, colour: row.colour ?? "#888888" },
-        position: { x: row.x * STEP_X, y: row.generation * stepY },
-        classes: [kind, row.parents.length > 1 && "crossover", row.champion && "path"].filter(Boolean),
+        data: { id: String(row.id), label: row.name, colour: row.colour ?? "#888888" },
+        position: { x: row.x * STEP_X, y: row.y * stepY },
+        classes: [kind, row.parents.length > 1 && !row.derived && "crossover", row.champion && "path"].filter(Boolean),
       });
     }
     for (const [parent, child, rank] of index.edges) {
@@ -87,6 +87,8 @@ class LineageGraph {
           "font-size": 11,
           "text-valign": "bottom",
           "text-margin-y": 3,
+          "text-outline-color": colour("--panel"), // over the edge to a child
+          "text-outline-width": 2.5,
           "min-zoomed-font-size": 8,
         },
       },
@@ -96,6 +98,10 @@ class LineageGraph {
         style: { width: large ? 18 : 13, height: large ? 18 : 13, "background-opacity": 0, "border-width": 2, "border-color": colour("--muted") },
       },
       { selector: "node.pending", style: { "border-style": "dashed" } },
+      {
+        selector: "node.derived",
+        style: { shape: "rectangle", width: large ? 30 : 18, height: large ? 30 : 18, "background-color": colour("--panel"), "border-width": 2 },
+      },
       { selector: "node.path", style: { width: large ? 44 : 32, height: large ? 44 : 32, "border-width": 3, "font-weight": "bold" } },
       {
         selector: "edge",
@@ -103,11 +109,11 @@ class LineageGraph {
       },
       { selector: "edge.second", style: { width: 2.5, "line-color": colour("--second"), "line-style": "dashed", opacity: large ? 0.4 : 1 } },
       { selector: "edge.path", style: { width: large ? 18 : 6, "line-color": colour("--ink"), "z-index": 2 } },
-      { selector: "edge.line", style: { width: 4, "line-color": colour("--accent"), "z-index": 3 } },
+      { selector: "edge.line", style: { width: large ? 16 : 4, "line-color": colour("--accent"), "z-index": 3 } },
       { selector: ".dim", style: { opacity: 0.1 } },
       {
         selector: "node.chosen",
-        style: { "border-width": 5, "border-color": colour("--accent"), "border-style": "solid", width: 38, height: 38, opacity: 1, "z-index": 9 },
+        style: { "border-width": 5, "border-color": colour("--accent"), "border-style": "solid", width: large ? 56 : 38, height: large ? 56 : 38, opacity: 1, "z-index": 9 },
       },
     ]);
   }

@@ -35,7 +35,7 @@ class IndividualList {
     const button = element(
       "button",
       { type: "button", "data-id": row.id, tabindex: "-1" },
-      element("span", { class: "number" }, `#${row.id}`),
+      element("span", { class: "number" }, row.name),
       element("span", {}, scoreText(row)),
       element("span", { class: `gain ${row.gain > 0 ? "better" : ""}` }, gain),
       element("span", { class: "idea" }, row.idea),

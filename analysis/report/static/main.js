@@ -30,7 +30,7 @@ function choose(id, { from = "", read = false } = {}) {
   if (from !== "graph") graph.reveal(id);
   // Chosen from the list of a narrow page, the details may be out of sight.
   if (read || (from === "individuals" && $("details").getBoundingClientRect().bottom < 80)) $("details").focus();
-  $("said").textContent = `#${id}, ${scoreText(row)}, ${row.idea}`;
+  $("said").textContent = `${row.name}, ${scoreText(row)}, ${row.idea}`;
 }
 
 function options(select, values) {
@@ -50,9 +50,10 @@ function counted(name) {
 
 function filter() {
   const text = $("search").value.trim().toLowerCase();
-  const [operator, outcome] = [$("operator").value, $("outcome").value];
+  const [made, operator, outcome] = [$("made").value, $("operator").value, $("outcome").value];
   const visible = new Set();
   for (const row of index.rows.values()) {
+    if (made && row.derived !== (made === "derived")) continue;
     if ((operator && row.operator !== operator) || (outcome && row.status !== outcome)) continue;
     if (text && !searched.get(row.id).includes(text)) continue;
     visible.add(row.id);
@@ -66,7 +67,7 @@ function searchTexts() {
   searched = new Map();
   for (const row of index.rows.values()) {
     const code = details ? details.individuals[row.id].diff.replace(/^( .*|@@.*)\n/gm, "") : "";
-    searched.set(row.id, `#${row.id} ${row.idea} ${row.commit} ${row.operator} ${row.model ?? ""} ${code}`.toLowerCase());
+    searched.set(row.id, `${row.name} ${row.idea} ${row.commit} ${row.operator} ${row.model ?? ""} ${row.branch ?? ""} ${code}`.toLowerCase());
   }
 }
 
@@ -74,6 +75,8 @@ function show(page) {
   $("worst").textContent = index.range ? index.range[0].toFixed(3) : "";
   $("best").textContent = index.range ? `${index.range[1].toFixed(3)} ${index.metric}` : "";
   document.querySelector(".scale .bar").style.background = `linear-gradient(to right, ${index.colours.join(", ")})`;
+  const derived = counted("derived").has(true);
+  for (const part of document.querySelectorAll(".if-derived")) part.hidden = !derived;
   options($("operator"), counted("operator"));
   options($("outcome"), counted("status"));
   details = null;
@@ -127,7 +130,7 @@ async function follow() {
 }
 
 $("search").addEventListener("input", filter);
-for (const id of ["operator", "outcome"]) $(id).addEventListener("change", filter);
+for (const id of ["made", "operator", "outcome"]) $(id).addEventListener("change", filter);
 $("search").form.addEventListener("submit", (event) => event.preventDefault());
 $("search").addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !$("search").value) return;
