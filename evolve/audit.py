@@ -21,7 +21,8 @@ FOUND = 1  # exit code: something is wrong
 def audit(run: str, ref: str) -> int:
     """Check the individual again and print what was checked, how it came out, and what cannot be checked.
 
-    The run is archived like any other replicate. Returns 0 where nothing is wrong, else FOUND. Raises UserError.
+    The run is archived like any other replicate. Returns 0 where nothing is wrong, FOUND where something is, 130
+    where the run was ended. Raises UserError.
     """
     with Workplace.open(run, workers=1) as place:
         one = place.archive.resolve(ref)
@@ -32,7 +33,7 @@ def audit(run: str, ref: str) -> int:
         flags = new_flags(one.genome, [seed.genome]) if one.parents else []
         replicate = next(k for k in range(CHOICE) if k not in one.done)
         if not place.measure([(one.id, replicate)]):
-            return 130
+            return 130  # not 0, which says that nothing is wrong
         outcome = next(each for each in one.outcomes if each.replicate == replicate and each.counts)
         # As the search knew it, without this run.
         noise = _noise(place.archive, place.arena.direction, outcome)

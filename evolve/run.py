@@ -45,7 +45,7 @@ from evolve.variation.merge_driver import install
 from evolve.warmup import fill_compile_cache
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
-OVERHEAD = 2.5  # seconds a trial spends outside its box, for the first estimate of the duration
+OUTSIDE_BOX = 2.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -271,7 +271,7 @@ def _introduce(
     cores = len(slots[0].cores)
     own = any(isinstance(source, Operators) for source in evolution.sources)
     operators = f"catalogue and numeric mutation, and crossover, {llm_hint()}" if own else "the coding agent alone"
-    seconds = evolution.evaluations_left * (arena.time_box + OVERHEAD) / len(slots)
+    seconds = evolution.evaluations_left * (arena.time_box + OUTSIDE_BOX) / len(slots)
     better = "lower" if arena.direction == "min" else "higher"
     done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
     lines = {

@@ -36,6 +36,8 @@ class RunDirectory:
 
         Raises UserError, naming the runs that exist.
         """
+        if not run:
+            raise UserError("RUN is empty: name a run's folder.")
         for candidate in (Path(run), Path("runs") / run):
             if candidate.name == "archive.git" and candidate.is_dir():
                 return cls._in(candidate.parent)

@@ -22,7 +22,7 @@ from evolve.lineages.results_log import COLUMNS, Log, Row, read_log
 from evolve.rundir import RunDirectory
 from evolve.selection import noise_aware_survivors
 from evolve.trials import UNKNOWN_CORPUS
-from evolve.variation.source import normalise
+from evolve.variation.source import compiles, normalise
 
 OPERATOR = "import"
 POPULATION = 8  # of a search that goes on
@@ -79,6 +79,8 @@ def adopt(
         name = branch or foreign.head()
         tip = foreign.resolve(name)
         plan = make_plan(foreign, tip, script, log.rows if log else ())
+    if not compiles(plan.entries[plan.tip].genome):
+        raise UserError(f"'{script}' at the end of {name} is not Python that compiles. Name the script with --script.")
     used = _arena(ours, Path(script).name, log, time_box)
     origin = {"branch": name, "commit": tip}
     # Made beside its place and moved there whole: a kill on the way leaves no half archive.

@@ -141,7 +141,8 @@ def _transfer(options: Options) -> int:
             time_box=options.time_box,
             replicates=options.replicates,
         )
-        return _print(place, transfer_lines(result), result.missing)
+        code = _print(place, transfer_lines(result), result.missing)
+        return code or (2 if result.failed else 0)
 
 
 def _bundle_parser() -> argparse.ArgumentParser:
@@ -213,7 +214,7 @@ def _print(place: Workplace, lines: Sequence[str], missing: int) -> int:
 
     for line in ["", *lines, *missing_lines(missing)]:
         place.console.print(line, markup=False, soft_wrap=True)
-    return 130 if place.stopped else 0
+    return place.exit_code
 
 
 COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[Options], int]]] = {
