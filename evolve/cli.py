@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from dataclasses import fields
@@ -14,6 +15,7 @@ from evolve.errors import UserError
 from evolve.lineages import commands as lineage_commands
 from evolve.settings import Settings
 
+COMMANDS = ("status", "watch", "show", "confirm", "audit", "export", "ask", "tell", "doctor")  # and those of lineages
 DESCRIPTION = """\
 Evolves a training script: offspring are written, trained for a fixed time box each, and selected on
 validation bits per byte. Every individual is a commit in DIR/archive.git.
@@ -41,13 +43,17 @@ champion or elite/0, or a commit.
 EPILOG = """\
 Every flag can also be set as a variable (EVOLVE_TIME_BOX=10) or in the TOML file given by --config
 (time_box = 10). Flags win over variables, variables over the file. Ctrl-C lets running boxes finish and
-stops; the same command continues. Exit codes: 0 done or drained, 2 something for you to mend, 130 ended by a
-second Ctrl-C or by SIGTERM, with everything saved: the same command continues.
+stops; the same command continues. Exit codes of all commands: 0 done or drained, 1 `audit` found something
+wrong, 2 something for you to mend, 130 ended by a second Ctrl-C or by SIGTERM (`audit`: by any), with
+everything saved: the same command continues.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 something the user has to mend, 130 interrupted."""
+    """Run one command; returns the exit code.
+
+    0 done or drained, 1 an audit that found something wrong, 2 something the user has to mend, 130 interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return _dispatch(arguments)
@@ -102,10 +108,16 @@ def _dispatch(arguments: list[str]) -> int:
         return examine()
     elif command in lineage_commands.COMMANDS:
         return lineage_commands.run(command, arguments[1:])
+    elif command and not command.startswith("-"):
+        near = difflib.get_close_matches(command, (*COMMANDS, *lineage_commands.COMMANDS), n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else "See python -m evolve --help."
+        raise UserError(f"There is no command '{command}'. {hint}")
     else:
         flags = vars(search_parser().parse_args(arguments))
         config = flags.pop("config", None)
-        settings = settings_module.load(flags, Path(config) if config else None)
+        if config == "":
+            raise UserError("--config is empty: name a TOML file.")
+        settings = settings_module.load(flags, None if config is None else Path(config))
         from evolve.run import run
 
         return run(settings, arguments)

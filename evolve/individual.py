@@ -6,7 +6,7 @@ import enum
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deap import base
@@ -87,10 +87,6 @@ class Outcome:
     def fresh(self) -> bool:
         """Whether it only confirms: its score, on another split, is never averaged with those of the search."""
         return self.replicate >= FRESH
-
-    def to_record(self) -> dict[str, Any]:
-        """The outcome as JSON-ready values; `from_record` is its inverse."""
-        return asdict(self)
 
     @property
     def study(self) -> bool:

@@ -12,15 +12,14 @@ from evolve.archive.table import evaluations
 from evolve.arena import Direction
 from evolve.confirmation import confirmed
 from evolve.errors import UserError
-from evolve.estimates import Estimates
+from evolve.estimates import estimates_of
 from evolve.inbox import outside_lines
-from evolve.individual import FRESH, Outcome, Status
+from evolve.individual import Outcome, Status
 from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
 from evolve.rundir import RunDirectory
 from evolve.spending import Spending
 from evolve.summary import champion_lines, lineage_lines
-from evolve.throughput import pace_of
 
 
 def status(run: str) -> str:
@@ -54,9 +53,7 @@ def status(run: str) -> str:
             racing.take(individual, outcome)
         if racing.record.raced or racing.record.let_through:
             lines.append(f"racing: {racing.record}")
-        estimates = Estimates(Direction(state["direction"]), before=FRESH)
-        for individual, outcome in archive.in_order():
-            estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
+        estimates = estimates_of(archive.in_order(), Direction(state["direction"]))
         if estimates.measured:
             best = confirmed(individuals) or archive.individuals[estimates.ranked(1)[0]]
             seed, direction = archive.individuals[0], Direction(state["direction"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -96,6 +97,13 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not os.access(directory.archive, os.F_OK):
+            a_file = isinstance(error, FileExistsError | NotADirectoryError)
+            raise UserError(
+                f"{error.filename or directory.path} could not be written: "
+                f"{'it is a file, no folder' if a_file else error.strerror or error}. Nothing was evaluated yet: mend "
+                "that, or name another folder with --out."
+            ) from error
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
             "evaluated before is safe. Free some space or mend the disk, then run the same command again."
@@ -305,8 +313,7 @@ def _conclude(
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
     going_on = continue_command(arguments, str(directory.path), gens, finished)
-    if evolution.spending.spent(0):
-        going_on += ", with a larger --max-boxes or --max-seconds"
+    spent = ["           (with a larger --max-boxes or --max-seconds)"] if evolution.spending.spent(0) else []
     lines = [
         "",
         *([evolution.exhausted, ""] if evolution.exhausted else []),
@@ -321,6 +328,7 @@ def _conclude(
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
         f"Continue   {going_on}",
+        *spent,
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

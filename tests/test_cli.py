@@ -294,7 +294,7 @@ def test_two_engines_on_one_run_the_second_is_refused(tmp_path: Path) -> None:
 def test_a_time_limit_ends_the_search_with_its_state_saved(tmp_path: Path) -> None:
     done = evolve(*SLOW, "--max-hours", 3 / 3600, cwd=tmp_path)
     assert done.returncode == 0
-    assert ("out of time" in done.stdout and "Champion" in done.stdout) or "No offspring" in done.stdout
+    assert "out of time" in done.stdout and ("Champion" in done.stdout or "No offspring" in done.stdout)
 
 
 def test_settings_from_variables_and_file(tmp_path: Path) -> None:

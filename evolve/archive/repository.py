@@ -169,7 +169,9 @@ class Archive:
     def elite(self) -> list[Individual]:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
-        branches = {name.removeprefix("elite/"): id for name, id in self.branches().items() if name.startswith("elite/")}
+        branches = {
+            name.removeprefix("elite/"): id for name, id in self.branches().items() if name.startswith("elite/")
+        }
         ranks = sorted(loading.numbered(branches).items())
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))

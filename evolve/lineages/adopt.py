@@ -15,8 +15,8 @@ from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena, Direction
 from evolve.errors import UserError
-from evolve.estimates import Estimates
-from evolve.individual import Individual, Offspring, Outcome, Status
+from evolve.estimates import estimates_of
+from evolve.individual import CHOICE, Individual, Offspring, Outcome, Status
 from evolve.lineages.foreign import Commit, Foreign, open_foreign
 from evolve.lineages.results_log import COLUMNS, Log, Row, read_log
 from evolve.rundir import RunDirectory
@@ -292,9 +292,7 @@ def _fill(archive: Archive, plan: Plan) -> None:
     for place, row in plan.ideas:
         record = {"idea": row.description, "status": row.status, "score": row.score, "commit": row.commit}
         archive.note_idea(archive.individuals[ids[place]], {**record, "memory_mb": row.memory_mb, "line": row.line})
-    estimates = Estimates(Direction(archive.read_state()["direction"]), before=1000)
-    for individual, outcome in archive.in_order():
-        estimates.take(individual.id, outcome.replicate, outcome.score)
+    estimates = estimates_of(archive.in_order(), Direction(archive.read_state()["direction"]), before=CHOICE)
     archive.set_elite(noise_aware_survivors(archive.individuals, estimates, POPULATION))
     archive.set_champion(archive.individuals[ids[plan.tip]])
 

@@ -201,7 +201,9 @@ def transfer_lines(result: Transfer) -> list[str]:
     lines += [f"  {failure}" for failure in dict.fromkeys(result.failures)]
     lines += ["", _comes_along(result)]
     if result.scores[3] is not None:
-        lines.append(f"The branch {result.branch} is the transferred genome; `replay` it to see which steps hold there.")
+        lines.append(
+            f"The branch {result.branch} is the transferred genome; `replay` it to see which steps hold there."
+        )
     return lines
 
 
