@@ -3,6 +3,7 @@
 import copy
 import math
 import statistics
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
