@@ -27,7 +27,7 @@ from benchmarks.numeric import BUDGETS
 from benchmarks.options import add_table, make_parser, whole
 from benchmarks.oracle import best_saving
 from benchmarks.simulation import Method, Result, Simulation
-from benchmarks.surrogate import Surrogate
+from benchmarks.surrogate import COLUMNS, Surrogate
 from evolve.machine import processor
 from evolve.race import BOUND
 

@@ -89,6 +89,11 @@ class Outcome:
         return self.replicate >= FRESH
 
     @property
+    def split(self) -> str | None:
+        """On which validation split it was scored, "search" or "confirm"; None where the script printed the score."""
+        return None if not self.trusted else "confirm" if self.fresh else "search"
+
+    @property
     def study(self) -> bool:
         """Whether it belongs to an operation on a lineage, and not to the search."""
         return self.replicate >= STUDY

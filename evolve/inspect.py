@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from evolve.archive.repository import Archive
 from evolve.archive.table import evaluations
@@ -15,11 +16,12 @@ from evolve.errors import UserError
 from evolve.estimates import estimates_of
 from evolve.inbox import outside_lines
 from evolve.individual import Outcome, Status
+from evolve.lineages.steps import operation_of
 from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
-from evolve.rundir import RunDirectory
+from evolve.rundir import RunDirectory, engine_on
 from evolve.spending import Spending
-from evolve.summary import champion_lines, lineage_lines
+from evolve.summary import champion_lines, lineage_lines, run_name
 
 
 def status(run: str) -> str:
@@ -37,6 +39,7 @@ def status(run: str) -> str:
         lines = [
             f"arena {state['arena']}, time box {state['time_box']:g} s, seed {state['seed']}, "
             f"corpus {state['corpus'][:12] or 'unknown'}",
+            _progress(max(0, len(individuals) - 1), state, engine_on(directory)),
             f"{len(individuals)} individuals, {len(outcomes)} evaluations ({spending}), {waiting} without an outcome",
             "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
             "operators: " + _operators(archive),
@@ -60,6 +63,13 @@ def status(run: str) -> str:
             lines += ["", *champion_lines(best, seed, estimates.noise, state["metric"], direction, run), "", "Lineage"]
             lines += lineage_lines(archive.lineage(best))
     return "\n".join(lines)
+
+
+def _progress(births: int, state: dict[str, Any], engine: str) -> str:
+    """How far the search is, and whether somebody is at it."""
+    planned = f" of {state['pop'] * state['gens']} planned" if "gens" in state else ""
+    running = f"an engine is running (process {engine})" if engine else "no engine is running"
+    return f"{births} births{planned}; {running}"
 
 
 def _integrity(outcomes: Sequence[Outcome]) -> list[str]:
@@ -110,8 +120,8 @@ def show(run: str, ref: str) -> str:
         details = archive.curves(one) + archive.curves(one, studies=True)
         for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
-            named = [name for name in ("training", "total") if name in outcome.seconds]
-            figures: dict[str, object] = {name: f"{outcome.seconds[name]:.2f} s" for name in named}
+            timed = [name for name in ("training", "total") if name in outcome.seconds]
+            figures: dict[str, object] = {name: f"{outcome.seconds[name]:.2f} s" for name in timed}
             figures |= {
                 "steps": outcome.steps,
                 "tokens": outcome.tokens,
@@ -121,7 +131,10 @@ def show(run: str, ref: str) -> str:
             known = ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
             trust = "" if outcome.trusted else " (untrusted: printed by the script)"
             trust += f" (its model scored again, by its {outcome.verified})" if outcome.verified else ""
-            lines.append(f"replicate {outcome.replicate}: {ended}{trust}; {known}")
+            kind = f"{operation_of(outcome.replicate)} " if outcome.study else ""
+            split = f", {outcome.split} split" if outcome.split else ""
+            named = f"replicate {outcome.replicate} ({kind}{run_name(outcome)}{split})"
+            lines.append(f"{named}: {ended}{trust}; {known}")
             if outcome.status is not Status.OK and detail["tail"]:
                 lines += ["    " + line for line in str(detail["tail"]).splitlines()[-15:]]
         for idea in archive.ideas(one):

@@ -155,7 +155,7 @@ def _search(
         flagged=arena.flagged,
         spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
-    archive.write_state({**state, "pop": pop})
+    archive.write_state({**state, "pop": pop, "gens": gens})
     _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
     if agent:
         limit = duration(settings.agent_time)
