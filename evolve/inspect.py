@@ -69,7 +69,7 @@ def _progress(births: int, state: dict[str, Any], engine: str) -> str:
     """How far the search is, and whether somebody is at it."""
     planned = f" of {state['pop'] * state['gens']} planned" if "gens" in state else ""
     running = f"an engine is running (process {engine})" if engine else "no engine is running"
-    return f"{births} births{planned}; {running}"
+    return f"{births} birth{'s' * (births != 1)}{planned}; {running}"
 
 
 def _integrity(outcomes: Sequence[Outcome]) -> list[str]:

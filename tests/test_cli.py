@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -314,6 +315,15 @@ def test_a_time_limit_ends_the_search_with_its_state_saved(tmp_path: Path) -> No
     done = evolve(*SLOW, "--max-hours", 3 / 3600, cwd=tmp_path)
     assert done.returncode == 0
     assert "out of time" in done.stdout and ("Champion" in done.stdout or "No offspring" in done.stdout)
+
+
+def test_the_command_that_goes_on_can_be_copied(tmp_path: Path) -> None:
+    done = evolve(*PLAN, "--max-boxes", 4, "--confirm", 0, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    place = next(k for k, line in enumerate(lines) if line.startswith("Continue "))
+    assert shlex.split(lines[place])[1:4] == ["python", "-m", "evolve"] and lines[place].endswith("--out run")
+    assert lines[place + 1].strip() == "(with a larger --max-boxes or --max-seconds)"
 
 
 def test_settings_from_variables_and_file(tmp_path: Path) -> None:
