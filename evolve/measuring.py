@@ -177,7 +177,7 @@ class Workplace:
         ):
             search(runs, executor, workers, monitor, stop)
         self.stopped = bool(runs.evaluations_left)
-        self.exit_code = stop.exit_code
+        self.exit_code = self.exit_code or stop.exit_code
         return all(self.has(*pair) for pair in pairs)
 
     def _announce(self, pairs: Sequence[Pair], done: int) -> None:
