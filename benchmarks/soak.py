@@ -55,7 +55,9 @@ def every_write(folder: Path) -> int:
 
 def main() -> int:
     parser = make_parser("soak", __doc__)
-    parser.add_argument("--trials", type=whole(), default=2500, metavar="N", help="evaluations in all (2500)")
+    parser.add_argument(
+        "--trials", type=whole(), default=2500, metavar="N", help="evaluations in all, or a few more (2500)"
+    )
     parser.add_argument(
         "--calm", type=whole(0), default=500, metavar="N", help="of them, the last ones, undisturbed: memory (500)"
     )
@@ -67,8 +69,13 @@ def main() -> int:
         folder = Path(name)
         ends = every_write(folder)
         with small_disk(folder / "disk") as own_disk:
-            storm = Storm(folder / "disk", options.trials, options.seed, own_disk=own_disk, calm=options.calm)
-            figures = storm.run(lambda text: print(text, file=sys.stderr, flush=True))
+            storm = Storm(folder / "disk", options.seed, own_disk=own_disk)
+            storm.run(
+                lambda figures: figures.trials >= options.trials - options.calm,
+                lambda text: print(text, file=sys.stderr, flush=True),
+            )
+            storm.rest(options.calm)
+            figures = storm.figures
     memory = figures.memory or [0.0]
     rows = {
         "engines ended before one of their writes to an archive": ends,
@@ -78,7 +85,7 @@ def main() -> int:
         **{f"- {name}": count for name, count in sorted(figures.faults.items())},
         "lost": figures.lost,
         "doubled": figures.doubled,
-        "orphans": figures.orphans,
+        "orphans": len(figures.orphans),
         "`git fsck` not clean": figures.unsound,
         "ends without the right exit code and sentence": len(figures.untold),
         f"engine's memory over its last {options.calm} trials": f"{memory[0]:.1f} to {memory[-1]:.1f} MB",
@@ -87,9 +94,9 @@ def main() -> int:
     print("| what | measured |\n|---|---|")
     for row, value in rows.items():
         print(f"| {row} | {value} |")
-    for text in figures.untold:
+    for text in figures.untold + figures.orphans:
         print(text, file=sys.stderr)
-    bad = figures.lost + figures.doubled + figures.orphans + figures.unsound + len(figures.untold)
+    bad = figures.lost + figures.doubled + len(figures.orphans) + figures.unsound + len(figures.untold)
     return 1 if bad else 0
 
 

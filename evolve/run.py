@@ -180,6 +180,8 @@ def _search(
                 say=lambda text: console.print(text, markup=False, soft_wrap=True),
                 give_up=stop.give_up,
             )
+            # Only dry runs can run when the search has returned: one that hangs would keep it from ending.
+            closing.callback(executor.shutdown, cancel_futures=True)
             closing.callback(writer.close)
             # The writer makes what the operators would, too, so that one bandit divides these births.
             evolution.sources = [*outside, writer]

@@ -21,6 +21,7 @@ from evolve.evaluation.job import FIRST_FD, Job
 from evolve.evaluation.process_tree import die_with_parent
 from evolve.sandbox.confinement import Confinement
 
+GO = b"g"
 HIGH_FD = 64  # above all that are kept
 HIGHEST_FD = 1 << 20
 COMMAND_NOT_FOUND = 127  # as a shell says it
@@ -39,7 +40,8 @@ def become_genome(
     """Turn this fresh fork into the genome's process.
 
     `ready` is a pipe to the supervisor: it is closed when the process is confined, and says why where it cannot be.
-    `wait` ends when the harness knows of the process: a genome that ended its supervisor before would be started twice.
+    `wait` says GO when the harness knows of the process: a genome that ended its supervisor before would be started
+    twice. It ends without it where the supervisor was killed before.
     `output` is a pipe for what is printed; `descriptors` become 3 and on.
     """
     os.setsid()
@@ -54,7 +56,8 @@ def become_genome(
         os.write(ready, str(error).encode()[:4000])
         os._exit(1)
     os.close(ready)
-    os.read(wait, 1)
+    if os.read(wait, 1) != GO:
+        os._exit(1)
     _keep_only(output, descriptors)
     _reset_signals(executes=job.script is None)
     if job.script is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from evolve.sandbox.view import View
 
 SHARED_SHARE = 4  # /dev/shm may hold a quarter of the memory's cap
 warm_parents = WarmParents()
+atexit.register(warm_parents.close)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from evolve.evaluation.trial import HarnessFault
 
 IMPORT_CAP = 600.0  # seconds for a warm parent's imports; a cold disk and a large torch take minutes
 FORK_CAP = 30.0  # seconds from a job sent to its genome's process
+END_CAP = 5.0  # seconds that it has to end when nothing is asked of it any more
 ATTEMPTS = 2
 
 
@@ -69,7 +70,18 @@ class Supervised:
             with contextlib.suppress(ConnectionResetError):
                 data = self.control.recv(MAX_MESSAGE)
                 break
+        if not data:
+            self._end_what_is_left()
         return Exit(**json.loads(data)) if data else None
+
+    def _end_what_is_left(self) -> None:
+        """For a supervisor that was killed, as its warm parent may have been, who would do this.
+
+        The kernel ends the genome's main process with it. Where that is bubblewrap's first process, and has not yet
+        told its second one to go on, the second would wait for that without end.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.genome, signal.SIGKILL)
 
 
 class WarmParent:
@@ -81,6 +93,7 @@ class WarmParent:
     def __init__(self, preload: tuple[str, ...], environment: dict[str, str]) -> None:
         self._lock = threading.Lock()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process that writes it
+        self._words = ""  # the last ones, of a log that is closed
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             arguments = [str(theirs.fileno()), *preload]
@@ -105,7 +118,11 @@ class WarmParent:
         return self._process.pid
 
     def last_words(self) -> str:
-        """The last line that the process wrote, for an error message."""
+        """The last line that the process wrote, for an error message; also when another thread has closed this."""
+        with self._lock:
+            return self._words if self._log.closed else self._read_words()
+
+    def _read_words(self) -> str:
         size = os.fstat(self._log.fileno()).st_size
         lines = os.pread(self._log.fileno(), 4096, max(0, size - 4096)).decode(errors="replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it said nothing.")
@@ -122,7 +139,7 @@ class WarmParent:
         try:
             with theirs, self._lock:
                 socket.send_fds(self._socket, [job.to_bytes()], fds)
-        except (BrokenPipeError, ConnectionResetError, TimeoutError) as error:
+        except OSError as error:  # it has ended, is silent, or another thread has given it up: a closed socket
             control.close()
             raise ParentDied(f"{error}; its last words: {self.last_words()}") from error
         control.settimeout(FORK_CAP)
@@ -145,12 +162,22 @@ class WarmParent:
         except (ConnectionResetError, TimeoutError):
             return b""
 
+    def finish(self) -> None:
+        """Let it end what its supervisors left, then itself. One that is stopped would outlive this process: killed."""
+        self._socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_CAP)
+        self.close()
+
     def close(self) -> None:
         """End the process. Genomes that run already are not touched: their supervisors look after them."""
         self._process.kill()
         self._process.wait()
-        self._socket.close()
-        self._log.close()
+        with self._lock:
+            self._socket.close()
+            if not self._log.closed:
+                self._words = self._read_words()
+                self._log.close()
 
 
 class WarmParents:
@@ -190,6 +217,13 @@ class WarmParents:
                 failures.append(str(error))
                 self._discard(preload, environment, parent)
         raise HarnessFault(f"A genome's process could not be started: {'; then: '.join(failures)}")
+
+    def close(self) -> None:
+        """End all of them, when none of their genomes runs any more."""
+        with self._lock:
+            for parent in self._parents.values():
+                parent.finish()
+            self._parents.clear()
 
     def _discard(self, preload: tuple[str, ...], environment: dict[str, str], parent: WarmParent) -> None:
         with self._lock:

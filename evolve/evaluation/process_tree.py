@@ -29,6 +29,11 @@ def die_with_parent() -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def outlive_parent() -> None:
+    """Undo `die_with_parent`."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
+
+
 def descendants(root: int, skip: Collection[int] = ()) -> list[int]:
     """Ids of all processes below `root`, zombies included, without those in `skip` and what is below them.
 

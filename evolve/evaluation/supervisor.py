@@ -15,12 +15,14 @@ import time
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from evolve.evaluation.genome_process import become_genome
+from evolve.evaluation.genome_process import GO, become_genome
 from evolve.evaluation.job import Job
 from evolve.evaluation.process_tree import (
     Children,
     become_subreaper,
     descendants,
+    die_with_parent,
+    outlive_parent,
     proportional_mb,
     resident_mb,
     threads,
@@ -35,8 +37,8 @@ STORED_MS = 1000  # between measurements of what it has stored, or more where th
 MAX_OPEN_FILES = 4096
 
 
-def supervise(job: Job, control: socket.socket, output: int, descriptors: Sequence[int]) -> NoReturn:
-    """Run one genome to its end; the life of this process, which must be a fresh fork.
+def supervise(job: Job, parent: int, control: socket.socket, output: int, descriptors: Sequence[int]) -> NoReturn:
+    """Run one genome to its end; the life of this process, which must be a fresh fork of the process `parent`.
 
     Messages on `control`, one JSON object each: first `{"supervisor": pid, "genome": pid}`, or `{"fault": why}` where
     the sandbox cannot be made; at the end `{"code": exit code or -signal, "peak_mb": resident memory, "cap": what it
@@ -45,6 +47,11 @@ def supervise(job: Job, control: socket.socket, output: int, descriptors: Sequen
     is gone (end of file), when its main process ends, and when it passes a cap.
     """
     become_subreaper()
+    # Until the harness knows of this process, it is its parent's to end: whoever stops it, or the genome's process,
+    # before that (the harness then gives the parent up) would leave both for good.
+    die_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)
     # What could fail is done here, before the genome exists: a failure is then the harness's, never its own.
     # Supervisor and genome share the slot's cores, so that watching one trial takes nothing from another.
     os.sched_setaffinity(0, job.cores)
@@ -62,6 +69,8 @@ def supervise(job: Job, control: socket.socket, output: int, descriptors: Sequen
     for fd in (output, *descriptors):
         os.close(fd)
     _tell(control, {"supervisor": supervisor, "genome": genome})
+    outlive_parent()
+    os.write(go, GO)
     os.close(go)
     cap, peak = _Watch(job, genome, control, children, confinement.own_processes).until_the_end()
     children.end_all()
@@ -73,7 +82,7 @@ def supervise(job: Job, control: socket.socket, output: int, descriptors: Sequen
 def _start(
     job: Job, supervisor: int, confinement: Confinement, output: int, descriptors: Sequence[int]
 ) -> tuple[int, int]:
-    """Fork the genome's process, and wait until it is confined; it then waits until the second value is closed.
+    """Fork the genome's process, and wait until it is confined; it then waits for GO on the second value, a pipe.
 
     Raises OSError where it could not be confined.
     """

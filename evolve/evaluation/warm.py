@@ -65,11 +65,12 @@ def _serve(harness: socket.socket) -> None:
 
 def _fork_supervisor(harness: socket.socket, job: Job, fds: list[int]) -> int:
     """Fork; `fds` are the control socket, the output pipe and what the genome's process gets."""
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         with ProcessEnd():
             harness.close()
-            supervise(job, socket.socket(fileno=fds[0]), fds[1], fds[2:])
+            supervise(job, parent, socket.socket(fileno=fds[0]), fds[1], fds[2:])
     for fd in fds:
         os.close(fd)
     return pid

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from evolve.errors import UserError
 from evolve.llm.client import Client, Completion
 from evolve.llm.faults import Fault, ModelError
 from evolve.llm.model import Model
+from evolve.llm.pool import Pool
 
 FATAL = (Fault.WRONG_KEY, Fault.NOT_FOUND)  # nothing but the user can mend these
 
@@ -27,19 +27,31 @@ class Ensemble:
 
     def probe(self) -> None:
         """One tiny request to each model. Raises UserError for a wrong key or name, and where none answers."""
-        with ThreadPoolExecutor(len(self.clients)) as pool:
-            futures = {name: pool.submit(client.probe) for name, client in self.clients.items()}
-        for name, future in futures.items():
-            error = future.exception()
-            if isinstance(error, ModelError):
-                self.absent[name] = error
+        pool: Pool[str, tuple[str, Completion | ModelError]] = Pool(self._probe, len(self.clients))
+        for name in self.clients:
+            pool.submit(name)
+        answers = {}
+        while pool.in_flight:  # Ctrl-C ends this: nobody waits for those threads
+            if (answered := pool.ready(wait=1.0)) is not None:
+                answers[answered[0]] = answered[1]
+        pool.close()
+        for name in self.clients:
+            answer = answers[name]
+            if isinstance(answer, ModelError):
+                self.absent[name] = answer
             else:
-                self.probes[name] = future.result()
+                self.probes[name] = answer
         for error in self.absent.values():
             if error.kind in FATAL:
                 raise UserError(error.message)
         if not self.probes:
             raise UserError(" ".join(error.message for error in self.absent.values()))
+
+    def _probe(self, name: str) -> tuple[str, Completion | ModelError]:
+        try:
+            return name, self.clients[name].probe()
+        except ModelError as error:
+            return name, error
 
     def close(self) -> None:
         for client in self.clients.values():

@@ -154,6 +154,9 @@ class Writer:
         while (draft := self._pool.ready(deadline - time.monotonic())) is not None:
             self._finish(draft)
         self._pool.close()
+        if self._jobs:
+            count = f"{len(self._jobs)} request" + "s" * (len(self._jobs) > 1)
+            self._say(f"{count} to language models had no reply at the end; the most that may cost counts as spent.")
         for job in self._jobs:
             self._note(job.parents[0], abandoned(job, self._options.prompts))
         for entry in self._queue:

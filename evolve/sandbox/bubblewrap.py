@@ -8,9 +8,13 @@ PROGRAM = "bwrap"
 MB = 1_000_000
 
 
-def arguments(view: View, seccomp: int | None) -> list[str]:
-    """What stands before the command to run. `seccomp`: descriptor from which bwrap reads the filter."""
-    words = [PROGRAM, "--unshare-all", "--unshare-user", "--die-with-parent", "--cap-drop", "ALL"]
+def arguments(view: View, seccomp: int | None, *, bound: bool = True) -> list[str]:
+    """What stands before the command to run. `seccomp`: descriptor from which bwrap reads the filter.
+
+    `bound`: it ends with its parent.
+    """
+    words = [PROGRAM, "--unshare-all", "--unshare-user", "--cap-drop", "ALL"]
+    words += ["--die-with-parent"] if bound else []
     for step in steps(view):
         words += _words(step)
     words += ["--chdir", view.scratch]

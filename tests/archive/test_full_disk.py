@@ -69,6 +69,7 @@ def test_every_write_fails_cleanly_and_can_be_repeated(small_disk: Path) -> None
             lambda: archive.set_elite([one]),
             lambda: archive.set_champion(one),
             lambda: archive.write_state({**STATE, "births": 1}),
+            lambda: archive.note_exchange(one, {"time": 1.0, "reply": "x" * 9000}),
         ]
         for call in calls:
             fill(ballast)
@@ -76,6 +77,7 @@ def test_every_write_fails_cleanly_and_can_be_repeated(small_disk: Path) -> None
         assert len(archive.individuals) == 2
         assert one.scores == [2.0, 1.5]
         assert [curve["tail"] for curve in archive.curves(one)] == ["first", "second"]
+        assert [exchange["time"] for _, exchange in archive.exchanges()] == [1.0]
         expected = contents(archive)
         fill(ballast)
         archive.maintain(wait=True)  # fails, and says so in the log

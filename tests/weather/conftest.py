@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from tests.archive.conftest import no_flushing
+from collections.abc import Iterator
 
-__all__ = ["no_flushing"]
+import pytest
+
+from tests.archive.conftest import no_flushing
+from tests.weather.orphans import Nursery
+
+__all__ = ["no_flushing", "nursery"]
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    """Knows of every process that a test's engines leave behind."""
+    with Nursery() as nursery:
+        yield nursery

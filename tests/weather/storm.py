@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,21 +18,23 @@ import psutil
 from evolve.archive import Archive, journal, refs
 from evolve.archive.packs import checkpoint_packs, object_ids
 from tests.command import TOY, evolve, start
+from tests.weather.aftermath import PATIENCE, told
+from tests.weather.orphans import Nursery
 
-PATIENCE = 60.0  # seconds that an engine has to end, and what it left behind
 FAULT_EVERY = (15, 45)  # outcomes
+PLAN = ("--arena", TOY, "--out", "run", "--pop", 10, "--gens", 10**6, "--time-box", 0.02, "--seed", 1, "--confirm", 0)
 
 
 @dataclass
 class Figures:
-    """What a storm did and found; `lost`, `doubled`, `orphans`, `unsound` and `untold` must be zero."""
+    """What a storm did and found; `lost`, `doubled`, `orphans`, `unsound` and `untold` must be zero or empty."""
 
     faults: Counter[str] = field(default_factory=Counter)
     trials: int = 0
     individuals: int = 0
     lost: int = 0  # outcomes or births that were seen once and are not in the archive
     doubled: int = 0  # outcomes of an individual and replicate beyond the first
-    orphans: int = 0  # processes of an ended engine that went on
+    orphans: list[str] = field(default_factory=list)  # processes that went on after the engine that they came of
     unsound: int = 0  # times that git fsck found something
     untold: list[str] = field(default_factory=list)  # ends without the exit code or the sentence they should have
     memory: list[float] = field(default_factory=list)  # MB resident, of the engine, through its last and longest life
@@ -55,12 +57,15 @@ class Engine:
     @property
     def told(self) -> list[int]:
         """The individuals whose outcomes were printed, in order."""
-        return [int(line.split("#")[1].split()[0]) for line in list(self.lines) if line[:2].isdigit() and "#" in line]
+        return told(list(self.lines))
 
     def wait_for(self, outcomes: int) -> bool:
-        """Until it has printed so many outcomes; False where it ends before."""
-        while len(self.told) < outcomes:
-            if self.process.poll() is not None:
+        """Until it has printed so many outcomes; False where it ends before, or prints none for long."""
+        count, deadline = 0, time.monotonic() + PATIENCE
+        while count < outcomes:
+            if (now := len(self.told)) > count:
+                count, deadline = now, time.monotonic() + PATIENCE
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
         return True
@@ -89,27 +94,19 @@ def _name(process: psutil.Process) -> str:
         return ""
 
 
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 class Storm:
-    """Runs a search of `trials` evaluations in `folder`, ended again and again by faults drawn from a seed.
+    """Runs a search in `folder` that is ended again and again, by faults drawn from a seed.
 
-    `folder` may be a file system of its own: it is then filled up now and then.
+    The search has no end of its own, so that each fault meets an engine at work. `folder` may be a file system of its
+    own: it is then filled up now and then.
     """
 
-    def __init__(self, folder: Path, trials: int, seed: int, *, own_disk: bool, calm: int = 0) -> None:
-        """The last `calm` trials are one undisturbed life, whose memory is looked at."""
+    def __init__(self, folder: Path, seed: int, *, own_disk: bool) -> None:
         self.figures = Figures()
         self._folder = folder
-        self._trials = trials
-        self._calm = calm
         self._rng = random.Random(seed)
         self._archive = folder / "run" / "archive.git"
+        self._nursery = Nursery()
         self._seen: dict[int, tuple[int, int, float | None]] = {}  # by number: individual, replicate, score
         self._births = 0
         self._expected = ""  # what the next engine has to say
@@ -125,20 +122,36 @@ class Storm:
             *([self.fill_the_disk] if own_disk else []),
         ]
 
-    def run(self, say: Callable[[str], None] = lambda _: None) -> Figures:
-        while self.figures.trials < self._trials - self._calm:
-            for fault in self._rng.sample(self._faults, len(self._faults)):
-                engine = self._start(self._trials - self._calm)
+    def run(self, enough: Callable[[Figures], bool], say: Callable[[str], None] = lambda _: None) -> None:
+        """Start engines, a fault each, until the figures are enough. Each fault comes once before one comes twice."""
+        with self._nursery:
+            for fault in self._drawn():
+                if enough(self.figures):
+                    return
+                name = fault.__name__.replace("_", " ")
+                engine = self._start()
                 if not engine.wait_for(self._rng.randint(*FAULT_EVERY)):
-                    self._end(engine, 0, "Continue")
-                    break
+                    self.figures.untold.append(f"did not get to '{name}': {engine.said[-2000:]}")
                 time.sleep(self._rng.uniform(0.0, 0.2))
                 fault(engine)
-                self.figures.faults[fault.__name__.replace("_", " ")] += 1
-                say(f"{self.figures.trials} trials, {fault.__name__}")
-        if self._calm:
-            self._watch(self._start(self._trials))
-        return self.figures
+                self.figures.faults[name] += 1
+                say(f"{self.figures.trials} trials, {name}")
+
+    def rest(self, trials: int) -> None:
+        """So many trials more in one undisturbed life, with a look at its memory now and then."""
+        with self._nursery:
+            engine = self._start("--max-evals", self.figures.trials + trials)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(engine.process.pid)
+                while engine.process.poll() is None:
+                    if len(engine.told) >= FAULT_EVERY[1]:
+                        self.figures.memory.append(process.memory_info().rss / 1e6)
+                    time.sleep(0.5)
+            self._end(engine, 0, "Continue")
+
+    def _drawn(self) -> Iterator[Callable[[Engine], None]]:
+        while True:
+            yield from self._rng.sample(self._faults, len(self._faults))
 
     # Faults: each ends the engine and checks what it left.
 
@@ -156,7 +169,7 @@ class Storm:
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
         engine.wait_for(len(engine.told) + 5)
-        self._signal(engine, signal.SIGINT)
+        engine.process.send_signal(signal.SIGINT)
         self._end(engine, 0, "running boxes finish")
 
     def stop_a_worker(self, engine: Engine) -> None:
@@ -164,27 +177,30 @@ class Storm:
         with contextlib.suppress(psutil.NoSuchProcess, IndexError):
             self._rng.choice(engine.workers()).suspend()
         engine.wait_for(len(engine.told) + 5)
-        self._signal(engine, signal.SIGINT)
+        engine.process.send_signal(signal.SIGINT)
         self._end(engine, 0, "running boxes finish")
 
     def terminate(self, engine: Engine) -> None:
-        self._signal(engine, signal.SIGTERM)
+        engine.process.send_signal(signal.SIGTERM)
         self._end(engine, 130, "terminated")
 
     def interrupt_twice(self, engine: Engine) -> None:
-        self._signal(engine, signal.SIGINT)
+        engine.process.send_signal(signal.SIGINT)
         time.sleep(0.01)
-        self._signal(engine, signal.SIGINT)
+        engine.process.send_signal(signal.SIGINT)
         self._end(engine, None, "interrupted")
 
     def start_another(self, engine: Engine) -> None:
-        other = evolve(*self._arguments(self._trials), cwd=self._folder)
+        other = evolve(*PLAN, cwd=self._folder)
         if other.returncode != 2 or f"process {engine.process.pid}" not in other.stderr:
             self.figures.untold.append(f"a second engine: {other.returncode} {other.stderr}")
         self._kill(engine)
 
     def work_in_the_archive(self, engine: Engine) -> None:
         """A user's git beside the engine."""
+        deadline = time.monotonic() + PATIENCE
+        while self._git("rev-parse", "--verify", "-q", "champion").returncode != 0 and time.monotonic() < deadline:
+            time.sleep(0.05)  # git knows of what was printed a second later
         branch = f"mine-{self._rng.randrange(10**9)}"
         for command in (["branch", branch, "champion"], ["pack-refs", "--all"], ["repack", "-q"], ["gc", "-q"]):
             done = self._git(*command)
@@ -209,29 +225,14 @@ class Storm:
     # What comes after
 
     def _kill(self, engine: Engine) -> None:
-        self._signal(engine, signal.SIGKILL)
+        engine.process.kill()
         self._end(engine, -signal.SIGKILL, "")
 
-    def _signal(self, engine: Engine, number: signal.Signals) -> None:
-        self._children = self._descendants(engine)
-        engine.process.send_signal(number)
-
-    def _descendants(self, engine: Engine) -> list[psutil.Process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(engine.process.pid).children(recursive=True)
-        return []
-
-    def _arguments(self, evaluations: int) -> tuple[object, ...]:
-        plan = ("--arena", TOY, "--out", "run", "--pop", 10, "--gens", 10**6, "--time-box", 0.02, "--seed", 1)
-        return (*plan, "--confirm", 0, "--max-evals", evaluations)
-
-    def _start(self, evaluations: int) -> Engine:
-        self._children = []
-        return Engine(self._arguments(evaluations), self._folder)
+    def _start(self, *more: object) -> Engine:
+        return Engine((*PLAN, *more), self._folder)
 
     def _end(self, engine: Engine, code: int | None, words: str) -> None:
         """Wait for the engine's end, and check what it said and left; `code` None: any that is no fault."""
-        self._children += self._descendants(engine)
         try:
             ended = engine.wait()
         except subprocess.TimeoutExpired:
@@ -248,7 +249,7 @@ class Storm:
 
     def _check(self, printed: list[int]) -> None:
         figures = self.figures
-        figures.orphans += len(self._orphans())
+        figures.orphans += self._nursery.orphans(PATIENCE)
         with Archive.open(self._archive) as archive:
             outcomes = [(one.id, outcome.replicate, outcome.score) for one, outcome in archive.in_order()]
             births = len(archive.individuals)
@@ -260,19 +261,6 @@ class Storm:
         figures.trials, figures.individuals = len(outcomes), births
         fsck = self._git("fsck", "--no-dangling", "--no-progress")
         figures.unsound += fsck.returncode != 0 or bool(fsck.stdout)
-
-    def _orphans(self) -> list[psutil.Process]:
-        """What an ended engine started and what works in its run's folder, after they had time to end."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            left = [one for one in self._children if _alive(one)]
-            inside = [one for one in psutil.process_iter(["cwd"]) if self._is_inside(one.info["cwd"])]
-            if not (left or inside) or time.monotonic() > deadline:
-                return [*left, *inside]
-            time.sleep(0.05)
-
-    def _is_inside(self, cwd: str | None) -> bool:
-        return str(cwd or "").startswith(str(self._folder / "run" / "trials"))
 
     def _lose_last_writes(self) -> bool:
         """Damage files of the last checkpoint, and tear the write that was under way; whether git lacks something."""
@@ -293,13 +281,3 @@ class Storm:
     def _git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["git", "-C", str(self._archive), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def _watch(self, engine: Engine) -> None:
-        """The last life, undisturbed, with a look at its memory now and then."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(engine.process.pid)
-            while engine.process.poll() is None:
-                if len(engine.told) >= FAULT_EVERY[1]:
-                    self.figures.memory.append(process.memory_info().rss / 1e6)
-                time.sleep(0.5)
-        self._end(engine, 0, "Continue")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.command import TOY, evolve
+from tests.weather.aftermath import goes_on, sound
+from tests.weather.orphans import Nursery
 
 PLAN = ("--arena", TOY, "--out", "disk/run", "--pop", 4, "--gens", 20)
 
@@ -26,7 +28,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-def test_a_read_only_run_is_shown_and_not_searched(disk: Path, tmp_path: Path) -> None:
+def test_a_read_only_run_is_shown_and_not_searched(disk: Path, tmp_path: Path, nursery: Nursery) -> None:
+    run = disk / "run"
     assert evolve(*PLAN, "--max-evals", 5, cwd=tmp_path).returncode == 0
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     before = evolve("status", "disk/run", cwd=tmp_path)
@@ -36,5 +39,6 @@ def test_a_read_only_run_is_shown_and_not_searched(disk: Path, tmp_path: Path) -
         assert refused.returncode == 2, refused.stdout + refused.stderr
         assert "Read-only file system" in refused.stderr and "is safe" in refused.stderr
         assert "Traceback" not in refused.stderr
+    assert len(sound(run, nursery)) == 5
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-    assert evolve(*PLAN, "--max-evals", 7, cwd=tmp_path).returncode == 0
+    goes_on(PLAN, tmp_path, run, nursery)
