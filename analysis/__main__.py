@@ -6,6 +6,7 @@ import argparse
 import inspect
 import sys
 
+from evolve.arguments import RUN
 from evolve.errors import UserError
 
 DESCRIPTION = """\
@@ -27,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
     def command(name: str, about: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=about.replace("%", "%%"), description=about)
-        one.add_argument("RUN", help="a run's folder, or its name below runs/")
+        one.add_argument("RUN", help=RUN)
         return one
 
     report = command("report", "One self-contained HTML file: summary, lineage graph, figures, the champion's patch.")

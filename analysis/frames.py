@@ -14,8 +14,7 @@ from analysis import tables
 from analysis.steps import steps as lineage_steps
 from evolve.archive.repository import Archive
 from evolve.arena import Direction
-from evolve.estimates import Estimates
-from evolve.individual import FRESH
+from evolve.estimates import estimates_of
 from evolve.noise import Noise
 from evolve.rundir import RunDirectory
 
@@ -160,7 +159,5 @@ def read(archive: Archive, name: str) -> Frames:
 
 def noise_of(archive: Archive) -> Noise | None:
     """The noise of one run, as the search knew it at its end; None before the first score."""
-    estimates = Estimates(Direction(archive.read_state()["direction"]), before=FRESH)
-    for individual, outcome in archive.in_order():
-        estimates.take(individual.id, outcome.replicate, outcome.score)
+    estimates = estimates_of(archive.in_order(), Direction(archive.read_state()["direction"]))
     return estimates.noise if estimates.measured else None

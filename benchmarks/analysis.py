@@ -6,7 +6,6 @@ language model for every third offspring. Prints a table in Markdown.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from analysis import figures, load
 from analysis.layout import layered
 from analysis.report import write
+from benchmarks.options import make_parser, whole
 from evolve.machine import processor
 from tests.analysis.archives import fill
 
@@ -51,9 +51,13 @@ def measured(folder: Path, individuals: int) -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.analysis", description=__doc__)
+    parser = make_parser("analysis", __doc__)
     parser.add_argument(
-        "--individuals", type=int, action="append", help="births; may be repeated (100, 2000 and 10000)", metavar="N"
+        "--individuals",
+        type=whole(),
+        action="append",
+        help="births; may be repeated (100, 2000 and 10000)",
+        metavar="N",
     )
     sizes = parser.parse_args().individuals or [100, 2_000, 10_000]
     print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)

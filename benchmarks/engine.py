@@ -6,7 +6,6 @@ and git are the real ones. Prints a table in Markdown.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import random
@@ -19,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.options import make_parser, seconds, whole
 from evolve import arena
 from evolve.archive.repository import Archive
 from evolve.engine import Evolution, search
@@ -171,10 +171,12 @@ def overhead(folder: Path, trials: int, box: float) -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__)
-    parser.add_argument("--individuals", type=int, default=10_000, help="stub trials (10000)")
-    parser.add_argument("--trials", type=int, default=20, help="real trials of the CPU arena (20)")
-    parser.add_argument("--box", type=float, default=2.0, help="time box of the real trials, in seconds (2)")
+    parser = make_parser("engine", __doc__)
+    parser.add_argument("--individuals", type=whole(), default=10_000, metavar="N", help="stub trials (10000)")
+    parser.add_argument("--trials", type=whole(), default=20, metavar="N", help="real trials of the CPU arena (20)")
+    parser.add_argument(
+        "--box", type=seconds, default=2.0, metavar="SECONDS", help="time box of the real trials, in seconds (2)"
+    )
     options = parser.parse_args()
     print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
     print("| what | measured |\n|---|---|")

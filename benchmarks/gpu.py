@@ -8,7 +8,6 @@ rehearsal in small on the CPU, whose figures say nothing.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import math
 import os
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.options import make_parser, seconds
 from evolve import arena as arenas
 from evolve.errors import UserError
 from evolve.evaluation.environment import SOURCES
@@ -137,7 +137,7 @@ def _outside(outcome: Outcome) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("gpu", __doc__)
     add = parser.add_argument
     add("--baseline", type=Path, action="append", default=[], metavar="PATH", help="one more script; repeatable")
     add(
@@ -154,7 +154,7 @@ def main() -> int:
         metavar="NAME",
         help="as of gpt.prepare (climbmix); site-packages needs no network",
     )
-    add("--boxes", type=float, nargs="+", default=BOXES, metavar="SECONDS", help="training times (60 300)")
+    add("--boxes", type=seconds, nargs="+", default=BOXES, metavar="SECONDS", help="training times (60 300)")
     add("--tiny", action="store_true", help="a rehearsal in small on the CPU, on Python's standard library")
     options = parser.parse_args()
     arena = arenas.load("gpt_h100")

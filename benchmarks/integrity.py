@@ -5,7 +5,6 @@ Real trials of the CPU arena on one core, in the sandbox that this machine has. 
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import platform
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.options import make_parser, seconds, whole
 from evolve import arena
 from evolve.evaluation.executors import LocalExecutor, local_slots
 from evolve.evaluation.worker import run_trial
@@ -87,9 +87,9 @@ def _seconds(parent: str, child: str, repeats: int = 20) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.integrity", description=__doc__)
-    parser.add_argument("--trials", type=int, default=5, help="of each kind (5)")
-    parser.add_argument("--box", type=float, default=2.0, help="time box, in seconds (2)")
+    parser = make_parser("integrity", __doc__)
+    parser.add_argument("--trials", type=whole(), default=5, metavar="N", help="of each kind (5)")
+    parser.add_argument("--box", type=seconds, default=2.0, metavar="SECONDS", help="time box, in seconds (2)")
     options = parser.parse_args()
     print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
     print("| what | measured |\n|---|---|")

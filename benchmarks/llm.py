@@ -6,7 +6,6 @@ are the real ones, on a genome of 25 KB. Prints a table in Markdown.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 from pytest_httpserver import HTTPServer
 
 from benchmarks.engine import large_genome
+from benchmarks.options import make_parser, seconds, whole
 from evolve import arena
 from evolve.archive.repository import Archive
 from evolve.breeding import Operators
@@ -98,9 +98,9 @@ def measure(box: float, wait: float, births: int, operators: bool) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--births", type=int, default=24, help="a multiple of 8")
-    parser.add_argument("--box", type=float, default=2.0)
+    parser = make_parser("llm", __doc__)
+    parser.add_argument("--births", type=whole(), default=24, metavar="N", help="of each row, a multiple of 8 (24)")
+    parser.add_argument("--box", type=seconds, default=2.0, metavar="SECONDS", help="a box that sleeps (2)")
     births, box = (options := parser.parse_args()).births, options.box
     print(
         "| a reply takes | box | | births by the model | worker busy | gap between boxes | CPU a birth, server's too |"

@@ -6,18 +6,17 @@ budgets in boxes: median and quartiles over seeds. A failed run costs the second
 
 from __future__ import annotations
 
-import argparse
 import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from deap import base, cma, creator
 
-from benchmarks.surrogate import BOX, SEED_CONSTANTS, SPACE, Surrogate, resolve
+from benchmarks.options import add_table, make_parser, whole
+from benchmarks.surrogate import BOX, COLUMNS, SEED_CONSTANTS, SPACE, Surrogate, resolve
 from evolve.variation.numeric import Choices, Range, Row, propose
 
 BUDGETS = (50, 100, 200, 300)
@@ -175,10 +174,10 @@ def _point(values: list[float], score: float | None) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=Path, default=Path("../shared/data/h200_trials.csv"))
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser = make_parser("numeric", __doc__)
+    add_table(parser, COLUMNS)
+    parser.add_argument("--seeds", type=whole(), default=10, metavar="N", help="searches of each method (10)")
+    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS), help="of these (all)")
     options = parser.parse_args()
     surrogate = Surrogate.fit(options.trials)
     print("| method | " + " | ".join(f"{budget} boxes" for budget in BUDGETS) + " | optimism | ms a proposal |")

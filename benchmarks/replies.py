@@ -1,13 +1,12 @@
 """Prints, for each shape of reply, the share that becomes the intended child (or is refused, where it must be).
 
-    python benchmarks/replies.py [--replies 40] [--seed 0]
+    python -m benchmarks.replies
 
 Replies are made from random edits of the genome of the arena gpt_cpu, or of a made-up one where that is absent.
 """
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import random
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.options import make_parser, whole
 from evolve.llm.edits import apply
 from evolve.llm.rejection import Kind, ReplyRejected
 from evolve.llm.replies import join_continuation, read_reply
@@ -158,9 +158,9 @@ def outcome(text: str, parent: str) -> str | Kind:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replies", type=int, default=40, help="of each shape (40)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = make_parser("replies", __doc__)
+    parser.add_argument("--replies", type=whole(), default=40, metavar="N", help="of each shape (40)")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the edits (0)")
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     genome = GENOME.read_text(encoding="utf-8") if GENOME.exists() else made_up_genome()

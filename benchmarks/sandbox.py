@@ -7,7 +7,6 @@ cost is the difference to the row `none`.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import statistics
@@ -17,6 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.options import make_parser, whole
 from evolve import arena
 from evolve.evaluation.trial import Trial
 from evolve.evaluation.worker import run_trial
@@ -50,8 +50,8 @@ def milliseconds(trial: Trial, count: int) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sandbox", description=__doc__)
-    parser.add_argument("--trials", type=int, default=100, help="trials of each kind (100)")
+    parser = make_parser("sandbox", __doc__)
+    parser.add_argument("--trials", type=whole(2), default=100, metavar="N", help="trials of each kind (100)")
     options = parser.parse_args()
     print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
     state = probe()

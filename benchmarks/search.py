@@ -8,7 +8,6 @@ the goals are met. With `--results FILE`, every finished search is kept there, a
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
@@ -25,9 +24,10 @@ import numpy as np
 
 from benchmarks import numeric
 from benchmarks.numeric import BUDGETS
+from benchmarks.options import add_table, make_parser, whole
 from benchmarks.oracle import best_saving
 from benchmarks.simulation import Method, Result, Simulation
-from benchmarks.surrogate import Surrogate
+from benchmarks.surrogate import COLUMNS, Surrogate
 from evolve.machine import processor
 from evolve.race import BOUND
 
@@ -179,13 +179,13 @@ def _met(yes: bool) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=Path, default=Path("../shared/data/h200_trials.csv"))
-    parser.add_argument("--seeds", type=int, default=20, help="searches of each method (20)")
-    parser.add_argument("--jobs", type=int, default=1, help="searches at once (1)")
+    parser = make_parser("search", __doc__)
+    add_table(parser, COLUMNS)
+    parser.add_argument("--seeds", type=whole(), default=20, metavar="N", help="searches of each method (20)")
+    parser.add_argument("--jobs", type=whole(), default=1, metavar="N", help="searches at once (1)")
     parser.add_argument("--results", type=Path, metavar="FILE", help="keep finished searches here and go on from them")
     names = [*SINGLE, *(name for name in ENGINE if name not in SINGLE)]
-    parser.add_argument("--methods", nargs="*", choices=names, default=names)
+    parser.add_argument("--methods", nargs="*", choices=names, default=names, help="of these (all)")
     options = parser.parse_args()
     print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
     # By seed first: an interrupted benchmark has a few seeds of all methods, not all seeds of a few methods.

@@ -7,7 +7,6 @@ where anything was lost, doubled, left behind or not said.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import shutil
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.options import make_parser, whole
 from evolve.machine import processor
 from tests.weather.storm import Storm
 from tests.weather.test_every_write import check, grow_archive, live_and_die, operations
@@ -54,10 +54,14 @@ def every_write(folder: Path) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--trials", type=int, default=2500, help="evaluations in all, or a few more (2500)")
-    parser.add_argument("--calm", type=int, default=500, help="of them, the last ones, undisturbed: memory (500)")
-    parser.add_argument("--seed", type=int, default=1, help="of the faults (1)")
+    parser = make_parser("soak", __doc__)
+    parser.add_argument(
+        "--trials", type=whole(), default=2500, metavar="N", help="evaluations in all, or a few more (2500)"
+    )
+    parser.add_argument(
+        "--calm", type=whole(0), default=500, metavar="N", help="of them, the last ones, undisturbed: memory (500)"
+    )
+    parser.add_argument("--seed", type=whole(0), default=1, metavar="N", help="of the faults (1)")
     options = parser.parse_args()
     print(f"{processor()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}", file=sys.stderr)
     began = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import warnings
@@ -27,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.curves import learning_curve
+from benchmarks.options import add_table, make_parser
 
 Array = NDArray[np.float64]
 Constants = Mapping[str, Any]
@@ -61,6 +61,7 @@ SPACE: dict[str, tuple[Any, str]] = {
     "WINDOW_PATTERN": ("SSSL", "choices: SSSL SLSL SSLL SSSS LSSL LLLL"),
 }
 SEED_CONSTANTS: dict[str, Any] = {name: value for name, (value, _) in SPACE.items()}
+COLUMNS = ("method", "success", "val_bpb", "seconds", *SPACE)  # of a table of runs
 WINDOWS = SPACE["WINDOW_PATTERN"][1].split()[1:]
 
 
@@ -285,8 +286,8 @@ def _literal(value: Any) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=Path, default=Path("../shared/data/h200_trials.csv"))
+    parser = make_parser("surrogate", __doc__)
+    add_table(parser, COLUMNS)
     for name, value in cross_validate(parser.parse_args().trials).items():
         print(f"{name:28s} {value:10.5f}")
 

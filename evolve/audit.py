@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 
-from evolve.archive.repository import Archive
-from evolve.arena import Arena, Direction
+from evolve.arena import Arena
 from evolve.errors import UserError
-from evolve.estimates import Estimates
+from evolve.estimates import estimates_of
 from evolve.flags import new_flags
-from evolve.individual import CHOICE, FRESH, Individual, Outcome, Status
+from evolve.individual import CHOICE, Individual, Outcome, Status
 from evolve.measuring import Workplace
 from evolve.noise import Noise
 
@@ -21,7 +20,8 @@ FOUND = 1  # exit code: something is wrong
 def audit(run: str, ref: str) -> int:
     """Check the individual again and print what was checked, how it came out, and what cannot be checked.
 
-    The run is archived like any other replicate. Returns 0 where nothing is wrong, else FOUND. Raises UserError.
+    The run is archived like any other replicate. Returns 0 where nothing is wrong, FOUND where something is, 130
+    where the run was ended. Raises UserError.
     """
     with Workplace.open(run, workers=1) as place:
         one = place.archive.resolve(ref)
@@ -32,21 +32,15 @@ def audit(run: str, ref: str) -> int:
         flags = new_flags(one.genome, [seed.genome]) if one.parents else []
         replicate = next(k for k in range(CHOICE) if k not in one.done)
         if not place.measure([(one.id, replicate)]):
-            return 130
+            return 130  # not 0, which says that nothing is wrong
         outcome = next(each for each in one.outcomes if each.replicate == replicate and each.counts)
         # As the search knew it, without this run.
-        noise = _noise(place.archive, place.arena.direction, outcome)
+        earlier = [each for each in place.archive.in_order() if each[1] is not outcome]
+        estimates = estimates_of(earlier, place.arena.direction)
+        noise = estimates.noise if estimates.measured else None
         wrong, lines = _findings(one, outcome, before, noise, place.arena, flags)
         place.console.print("\n".join(["", *lines]), markup=False, soft_wrap=True)
     return FOUND if wrong else 0
-
-
-def _noise(archive: Archive, direction: Direction, without: Outcome) -> Noise | None:
-    estimates = Estimates(direction, before=FRESH)
-    for individual, outcome in archive.in_order():
-        if outcome is not without:
-            estimates.take(individual.id, outcome.replicate, outcome.score)
-    return estimates.noise if estimates.measured else None
 
 
 def _findings(

@@ -43,7 +43,6 @@ class ArmSummary:
     mean_gain: float  # of rows with their negative gains and failures as 0
     mean_cost: float | None  # None: never known
     value: float  # expected reward per cost, in units of the average cost
-    resting: float  # seconds left
 
 
 class Bandit:
@@ -125,7 +124,6 @@ class Bandit:
 
     def table(self) -> list[ArmSummary]:
         """A row an arm for `status`, the most valuable first."""
-        now = self._clock()
         rewards, costs = self._rewards(), self._costs()
         summaries = []
         for arm in self.arms:
@@ -141,7 +139,6 @@ class Bandit:
                     mean_gain=statistics.fmean(gains) if gains else 0.0,
                     mean_cost=statistics.fmean(known) if known else None,
                     value=a / (a + b) / costs[arm],
-                    resting=max(0.0, self._rest.get(arm, 0.0) - now),
                 )
             )
         return sorted(summaries, key=lambda one: -one.value)

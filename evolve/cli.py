@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from dataclasses import fields
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from evolve import settings as settings_module
+from evolve.arguments import ARENA, REF, RUN
 from evolve.errors import UserError
 from evolve.lineages import commands as lineage_commands
 from evolve.settings import Settings
 
-DESCRIPTION = """\
+COMMANDS = ("status", "watch", "show", "confirm", "audit", "export", "ask", "tell", "doctor")  # and those of lineages
+DESCRIPTION = f"""\
 Evolves a training script: offspring are written, trained for a fixed time box each, and selected on
 validation bits per byte. Every individual is a commit in DIR/archive.git.
 
@@ -35,19 +38,23 @@ validation bits per byte. Every individual is a commit in DIR/archive.git.
   python -m evolve import PATH               a keep-or-discard history and its log as an archive
   python -m evolve doctor                    what works on this machine, and how to mend what does not
 
-RUN is a run's folder (runs/gpt_cpu) or its name (gpt_cpu); REF is an individual's id, a branch such as
-champion or elite/0, or a commit.
+RUN is {RUN};
+REF is {REF}.
 """
 EPILOG = """\
 Every flag can also be set as a variable (EVOLVE_TIME_BOX=10) or in the TOML file given by --config
 (time_box = 10). Flags win over variables, variables over the file. Ctrl-C lets running boxes finish and
-stops; the same command continues. Exit codes: 0 done or drained, 2 something for you to mend, 130 ended by a
-second Ctrl-C or by SIGTERM, with everything saved: the same command continues.
+stops; the same command continues. Exit codes of all commands: 0 done or drained, 1 `audit` found something
+wrong, 2 something for you to mend, 130 ended by a second Ctrl-C or by SIGTERM (`audit`: by any), with
+everything saved: the same command continues.
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 2 something the user has to mend, 130 interrupted."""
+    """Run one command; returns the exit code.
+
+    0 done or drained, 1 an audit that found something wrong, 2 something the user has to mend, 130 interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return _dispatch(arguments)
@@ -77,7 +84,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(show(options.RUN, options.REF))
     elif command == "confirm":
         parser = _parser("confirm", "Measure individuals (the champion) and the seed genome on fresh seeds.", ["RUN"])
-        parser.add_argument("REF", nargs="*", help="an individual's id, a branch or a commit (champion)")
+        parser.add_argument("REF", nargs="*", help=f"{REF}; without one: champion")
         parser.add_argument("--replicates", metavar="K", type=int, default=4, help="fresh runs of each (4)")
         parser.add_argument("--workers", metavar="N", type=int, help="evaluations at once (as many as cores allow)")
         options = parser.parse_args(arguments[1:])
@@ -87,7 +94,11 @@ def _dispatch(arguments: list[str]) -> int:
     elif command == "audit":
         return _audit(arguments[1:])
     elif command == "export":
-        options = _parser("export", "Write every evaluation as a row.", ["RUN", "FILE"]).parse_args(arguments[1:])
+        about = (
+            "Write every evaluation as a row. Its column `split` says on which part of the validation text it was "
+            "scored, search or confirm: scores of two splits do not compare, and are not to be averaged."
+        )
+        options = _parser("export", about, ["RUN", "FILE"]).parse_args(arguments[1:])
         from evolve.inspect import export
 
         print(export(options.RUN, options.FILE))
@@ -102,10 +113,16 @@ def _dispatch(arguments: list[str]) -> int:
         return examine()
     elif command in lineage_commands.COMMANDS:
         return lineage_commands.run(command, arguments[1:])
+    elif command and not command.startswith("-"):
+        near = difflib.get_close_matches(command, (*COMMANDS, *lineage_commands.COMMANDS), n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else "See python -m evolve --help."
+        raise UserError(f"There is no command '{command}'. {hint}")
     else:
         flags = vars(search_parser().parse_args(arguments))
         config = flags.pop("config", None)
-        settings = settings_module.load(flags, Path(config) if config else None)
+        if config == "":
+            raise UserError("--config is empty: name a TOML file.")
+        settings = settings_module.load(flags, None if config is None else Path(config))
         from evolve.run import run
 
         return run(settings, arguments)
@@ -120,9 +137,7 @@ def _audit(arguments: list[str]) -> int:
         "wrong.",
         ["RUN"],
     )
-    parser.add_argument(
-        "REF", nargs="?", default="champion", help="an individual's id, a branch or a commit (champion)"
-    )
+    parser.add_argument("REF", nargs="?", default="champion", help=f"{REF}; without one: champion")
     options = parser.parse_args(arguments)
     from evolve.audit import audit
 
@@ -144,7 +159,7 @@ def _ask(arguments: list[str]) -> None:
     parser.add_argument("--intent", metavar="INTENT", help="tune, structure, simplify or radical (drawn)")
     parser.add_argument("--expires", metavar="HOURS", type=float, default=24.0, help="life of the ticket (24)")
     parser.add_argument("--program", metavar="FILE", help="your own research direction, to stand in the prompt")
-    parser.add_argument("--arena", metavar="PATH", help="the arena's folder, where it was moved since")
+    parser.add_argument("--arena", metavar="PATH", help=ARENA)
     options = parser.parse_args(arguments)
     from evolve.outside import ask
 
@@ -174,8 +189,8 @@ def _tell(arguments: list[str]) -> None:
 def _parser(command: str, description: str, positionals: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m evolve {command}", description=description)
     meaning = {
-        "RUN": "a run's folder, or its name below runs/",
-        "REF": "an individual's id, a branch (champion, elite/0) or a commit",
+        "RUN": RUN,
+        "REF": REF,
         "TICKET": "as `ask` gave it",
         "FILE": "where to write; the ending says the format: .csv or .parquet",
     }

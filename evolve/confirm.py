@@ -49,7 +49,7 @@ def confirm(run: str, refs: Sequence[str], replicates: int, workers: int | None)
             confirm=0,
         )
         _report(place.console, evolution, individuals, place.arena, place.directory)
-    return 130 if place.stopped else 0
+    return place.exit_code
 
 
 def further_runs(individuals: Sequence[Individual], replicates: int) -> list[Pair]:

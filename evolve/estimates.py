@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from evolve.arena import Direction
+from evolve.individual import FRESH, Individual, Outcome
 from evolve.noise import Noise, Posterior, pooled_noise
 from evolve.replication import Candidate, replicate_candidates
-from evolve.throughput import Pace, Throughput
+from evolve.throughput import Pace, Throughput, pace_of
 
 POOL = 200  # individuals with the best means that the posterior is about: bounds its cost, 4 ms or so
 GROUPS = 300  # genomes with replicates, the latest, that the noise is pooled from
@@ -109,3 +110,11 @@ class Estimates:
             return math.inf
         gain = self._sign * (self.posterior.value(before) - self.posterior.value(ranked[0]))
         return gain / (self._last - since)
+
+
+def estimates_of(runs: Iterable[tuple[Individual, Outcome]], direction: Direction, before: int = FRESH) -> Estimates:
+    """What an engine knew after these runs, in order of arrival."""
+    estimates = Estimates(direction, before=before)
+    for individual, outcome in runs:
+        estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
+    return estimates

@@ -6,7 +6,7 @@ import enum
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deap import base
@@ -88,9 +88,10 @@ class Outcome:
         """Whether it only confirms: its score, on another split, is never averaged with those of the search."""
         return self.replicate >= FRESH
 
-    def to_record(self) -> dict[str, Any]:
-        """The outcome as JSON-ready values; `from_record` is its inverse."""
-        return asdict(self)
+    @property
+    def split(self) -> str | None:
+        """On which validation split it was scored, "search" or "confirm"; None where the script printed the score."""
+        return None if not self.trusted else "confirm" if self.fresh else "search"
 
     @property
     def study(self) -> bool:

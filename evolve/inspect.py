@@ -6,21 +6,22 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from evolve.archive.repository import Archive
 from evolve.archive.table import evaluations
 from evolve.arena import Direction
 from evolve.confirmation import confirmed
 from evolve.errors import UserError
-from evolve.estimates import Estimates
+from evolve.estimates import estimates_of
 from evolve.inbox import outside_lines
-from evolve.individual import FRESH, Outcome, Status
+from evolve.individual import Outcome, Status
+from evolve.lineages.steps import operation_of
 from evolve.llm.ledger import report as llm_report
 from evolve.race import race_of
-from evolve.rundir import RunDirectory
+from evolve.rundir import RunDirectory, engine_on
 from evolve.spending import Spending
-from evolve.summary import champion_lines, lineage_lines
-from evolve.throughput import pace_of
+from evolve.summary import champion_lines, lineage_lines, run_name
 
 
 def status(run: str) -> str:
@@ -38,6 +39,7 @@ def status(run: str) -> str:
         lines = [
             f"arena {state['arena']}, time box {state['time_box']:g} s, seed {state['seed']}, "
             f"corpus {state['corpus'][:12] or 'unknown'}",
+            _progress(max(0, len(individuals) - 1), state, engine_on(directory)),
             f"{len(individuals)} individuals, {len(outcomes)} evaluations ({spending}), {waiting} without an outcome",
             "outcomes: " + (", ".join(f"{name} {count}" for name, count in endings.most_common()) or "none yet"),
             "operators: " + _operators(archive),
@@ -54,15 +56,20 @@ def status(run: str) -> str:
             racing.take(individual, outcome)
         if racing.record.raced or racing.record.let_through:
             lines.append(f"racing: {racing.record}")
-        estimates = Estimates(Direction(state["direction"]), before=FRESH)
-        for individual, outcome in archive.in_order():
-            estimates.take(individual.id, outcome.replicate, outcome.score, pace_of(outcome))
+        estimates = estimates_of(archive.in_order(), Direction(state["direction"]))
         if estimates.measured:
             best = confirmed(individuals) or archive.individuals[estimates.ranked(1)[0]]
             seed, direction = archive.individuals[0], Direction(state["direction"])
             lines += ["", *champion_lines(best, seed, estimates.noise, state["metric"], direction, run), "", "Lineage"]
             lines += lineage_lines(archive.lineage(best))
     return "\n".join(lines)
+
+
+def _progress(births: int, state: dict[str, Any], engine: str) -> str:
+    """How far the search is, and whether somebody is at it."""
+    planned = f" of {state['pop'] * state['gens']} planned" if "gens" in state else ""
+    running = f"an engine is running (process {engine})" if engine else "no engine is running"
+    return f"{births} birth{'s' * (births != 1)}{planned}; {running}"
 
 
 def _integrity(outcomes: Sequence[Outcome]) -> list[str]:
@@ -113,8 +120,8 @@ def show(run: str, ref: str) -> str:
         details = archive.curves(one) + archive.curves(one, studies=True)
         for outcome, detail in zip(one.outcomes + one.studies, details, strict=True):
             ended = f"{outcome.score:.6f}" if outcome.score is not None else f"{outcome.status}: {outcome.reason}"
-            named = [name for name in ("training", "total") if name in outcome.seconds]
-            figures: dict[str, object] = {name: f"{outcome.seconds[name]:.2f} s" for name in named}
+            timed = [name for name in ("training", "total") if name in outcome.seconds]
+            figures: dict[str, object] = {name: f"{outcome.seconds[name]:.2f} s" for name in timed}
             figures |= {
                 "steps": outcome.steps,
                 "tokens": outcome.tokens,
@@ -124,7 +131,10 @@ def show(run: str, ref: str) -> str:
             known = ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
             trust = "" if outcome.trusted else " (untrusted: printed by the script)"
             trust += f" (its model scored again, by its {outcome.verified})" if outcome.verified else ""
-            lines.append(f"replicate {outcome.replicate}: {ended}{trust}; {known}")
+            kind = f"{operation_of(outcome.replicate)} " if outcome.study else ""
+            split = f", {outcome.split} split" if outcome.split else ""
+            named = f"replicate {outcome.replicate} ({kind}{run_name(outcome)}{split})"
+            lines.append(f"{named}: {ended}{trust}; {known}")
             if outcome.status is not Status.OK and detail["tail"]:
                 lines += ["    " + line for line in str(detail["tail"]).splitlines()[-15:]]
         for idea in archive.ideas(one):

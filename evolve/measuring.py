@@ -24,7 +24,7 @@ from evolve.evaluation.worker import run_trial
 from evolve.individual import STUDY, Individual, Outcome
 from evolve.monitor import LiveMonitor, PlainMonitor
 from evolve.race import Race
-from evolve.run import OVERHEAD, explained_faults, recovery_lines
+from evolve.run import OUTSIDE_BOX, explained_faults, recovery_lines
 from evolve.rundir import EngineLock, RunDirectory
 from evolve.stop import StopSignals
 from evolve.summary import duration
@@ -118,6 +118,7 @@ class Workplace:
     console: Console
     evaluate: Callable[[Trial], Outcome] = run_trial
     stopped: bool = False  # the user ended it: nothing more is started
+    exit_code: int = 0  # as of a search: 130 where trials were ended before their time
 
     @classmethod
     @contextmanager
@@ -176,11 +177,12 @@ class Workplace:
         ):
             search(runs, executor, workers, monitor, stop)
         self.stopped = bool(runs.evaluations_left)
+        self.exit_code = self.exit_code or stop.exit_code
         return all(self.has(*pair) for pair in pairs)
 
     def _announce(self, pairs: Sequence[Pair], done: int) -> None:
         boxes = (self.archive.everyone[id].time_box or self.arena.time_box for id, _ in pairs)
-        about = duration(sum(box + OVERHEAD for box in boxes) / len(self.slots))
+        about = duration(sum(box + OUTSIDE_BOX for box in boxes) / len(self.slots))
         before = f" ({done} are there already)" if done else ""
         self.console.print(f"{len(pairs)} runs to do{before}: about {about} on {len(self.slots)} workers", markup=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ from evolve.variation.merge_driver import install
 from evolve.warmup import fill_compile_cache
 
 SEED_REPLICATES = 3  # at least: the noise of a run is measured before anything is selected by it
-OVERHEAD = 2.5  # seconds a trial spends outside its box, for the first estimate of the duration
+OUTSIDE_BOX = 2.5  # seconds a trial spends outside its box, for the first estimate of the duration
 
 
 def run(settings: Settings, arguments: list[str]) -> int:
@@ -96,6 +97,13 @@ def explained_faults(directory: RunDirectory) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not os.access(directory.archive, os.F_OK):
+            a_file = isinstance(error, FileExistsError | NotADirectoryError)
+            raise UserError(
+                f"{error.filename or directory.path} could not be written: "
+                f"{'it is a file, no folder' if a_file else error.strerror or error}. Nothing was evaluated yet: mend "
+                "that, or name another folder with --out."
+            ) from error
         raise UserError(
             f"{error.filename or directory.path} could not be written: {error.strerror or error}. What was "
             "evaluated before is safe. Free some space or mend the disk, then run the same command again."
@@ -147,7 +155,7 @@ def _search(
         flagged=arena.flagged,
         spending=Spending(arena.time_box, settings.max_boxes, settings.max_seconds),
     )
-    archive.write_state({**state, "pop": pop})
+    archive.write_state({**state, "pop": pop, "gens": gens})
     _introduce(console, arena, data, directory, evolution, slots, desk, make_trial.sandbox)
     if agent:
         limit = duration(settings.agent_time)
@@ -273,7 +281,7 @@ def _introduce(
     cores = len(slots[0].cores)
     own = any(isinstance(source, Operators) for source in evolution.sources)
     operators = f"catalogue and numeric mutation, and crossover, {llm_hint()}" if own else "the coding agent alone"
-    seconds = evolution.evaluations_left * (arena.time_box + OVERHEAD) / len(slots)
+    seconds = evolution.evaluations_left * (arena.time_box + OUTSIDE_BOX) / len(slots)
     better = "lower" if arena.direction == "min" else "higher"
     done = f", {evolution.evaluations} evaluations already in it" if evolution.evaluations else ""
     lines = {
@@ -307,8 +315,7 @@ def _conclude(
     noise = evolution.estimates.noise
     finished = evolution.births >= evolution.births_planned
     going_on = continue_command(arguments, str(directory.path), gens, finished)
-    if evolution.spending.spent(0):
-        going_on += ", with a larger --max-boxes or --max-seconds"
+    spent = ["           (with a larger --max-boxes or --max-seconds)"] if evolution.spending.spent(0) else []
     lines = [
         "",
         *([evolution.exhausted, ""] if evolution.exhausted else []),
@@ -323,6 +330,7 @@ def _conclude(
         *([f"Racing     {evolution.racing.record}"] if evolution.racing is not None else []),
         "",
         f"Continue   {going_on}",
+        *spent,
         f"Look       git -C {directory.archive} log --graph --oneline --notes=evolve champion",
         f"Use        git -C {directory.archive} show champion:{arena.script}",
     ]

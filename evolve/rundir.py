@@ -5,11 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from evolve.errors import UserError
 
+LOCK = "engine.lock"
+LOOK = 0.1  # seconds that an engine waits for somebody who only looks whether there is one
 _URL = re.compile(r"^\s*url = (.+)$", re.MULTILINE)
 _MIRROR = re.compile(r"^\s*fetch = \+refs/\*:refs/\*$", re.MULTILINE)
 
@@ -36,6 +40,8 @@ class RunDirectory:
 
         Raises UserError, naming the runs that exist.
         """
+        if not run:
+            raise UserError("RUN is empty: name a run's folder.")
         for candidate in (Path(run), Path("runs") / run):
             if candidate.name == "archive.git" and candidate.is_dir():
                 return cls._in(candidate.parent)
@@ -87,25 +93,42 @@ def _config(repository: Path) -> str:
         return ""
 
 
+def engine_on(run: RunDirectory) -> str:
+    """The process of the engine that is running on a run; empty where none is."""
+    try:
+        with (run.path / LOCK).open(encoding="utf-8") as file:
+            return "" if _locked(file, fcntl.LOCK_SH) else file.read().strip() or "unknown"
+    except OSError:
+        return ""
+
+
+def _locked(file: IO[str], kind: int, wait: float = 0.0) -> bool:
+    """Whether a lock was to be had, after `wait` seconds. It is held until the file is closed."""
+    time.sleep(wait)
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 class EngineLock:
     """Held by the one engine that writes to a run; the kernel lets go of it when the process dies."""
 
     def __init__(self, run: RunDirectory) -> None:
-        self._path = run.path / "engine.lock"
+        self._path = run.path / LOCK
 
     def __enter__(self) -> EngineLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not (_locked(self._file, fcntl.LOCK_EX) or _locked(self._file, fcntl.LOCK_EX, wait=LOOK)):
             self._file.seek(0)
             holder = self._file.read().strip() or "unknown"
             self._file.close()
             raise UserError(
                 f"Another engine (process {holder}) is running on {self._path.parent}. "
                 "Wait for it, stop it, or start another run beside it with --fresh."
-            ) from error
+            )
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -17,18 +18,25 @@ from evolve.sandbox.confinement import CHOICES
 from evolve.stop import NOTICE
 
 
-def _positive_int(value: Any) -> int:
-    number = int(str(value))
-    if number < 1:
-        raise ValueError("must be a whole number of at least 1")
-    return number
+def _whole(least: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        text = str(value)
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else least - 1
+        if number < least:
+            raise ValueError(f"must be a whole number of at least {least}")
+        return number
+
+    return parse
 
 
-def _natural(value: Any) -> int:
-    number = int(str(value))
-    if number < 0:
-        raise ValueError("must be a whole number of at least 0")
-    return number
+_positive_int = _whole(1)
+_natural = _whole(0)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text that is not empty")
+    return value
 
 
 def _positive(value: Any) -> float:
@@ -77,12 +85,15 @@ class Settings:
     """One field a flag; the flag's help, its parser and its default stand together here."""
 
     arena: str | None = _setting(
-        str, None, "NAME", "what to evolve: a folder of genomes/, or a path (gpt_h100 with an NVIDIA GPU, else gpt_cpu)"
+        _text,
+        None,
+        "NAME",
+        "what to evolve: a folder of genomes/, or a path (gpt_h100 with an NVIDIA GPU, else gpt_cpu)",
     )
     corpus: str | None = _setting(
-        str, None, "NAME", "text to train on in place of the arena's own: what python -m gpt.prepare --corpus takes"
+        _text, None, "NAME", "text to train on in place of the arena's own: what python -m gpt.prepare --corpus takes"
     )
-    out: str | None = _setting(str, None, "DIR", "where the run lives (runs/<arena>); continued where it exists")
+    out: str | None = _setting(_text, None, "DIR", "where the run lives (runs/<arena>); continued where it exists")
     fresh: bool = _setting(_boolean, False, "", "start another run beside an existing one")
     pop: int = _setting(_positive_int, 8, "N", "size of the population")
     gens: int = _setting(_positive_int, 50, "N", "births, in units of the population; a larger number extends a run")
@@ -115,7 +126,7 @@ class Settings:
         _one_of(*CHOICES), "auto", "HOW", "what keeps genomes from your files and the network: bwrap, landlock or none"
     )
     agent: str | None = _setting(
-        str,
+        _text,
         None,
         "COMMAND",
         "a coding agent that writes offspring; its prompt is {prompt_file}, or standard input",
@@ -126,8 +137,10 @@ class Settings:
     max_cost: float | None = _setting(_positive, None, "MONEY", "cap on what the models cost, in the prices' currency")
     max_tokens: int | None = _setting(_positive_int, None, "N", "cap on the models' input and output tokens")
     llm_only: bool = _setting(_boolean, False, "", "no catalogue and no crossover; stop when no model answers")
-    program: str | None = _setting(str, None, "FILE", "your research direction, read anew for each prompt")
-    prompts: str | None = _setting(str, None, "DIR", "Markdown files that replace the built-in prompts of their names")
+    program: str | None = _setting(_text, None, "FILE", "your research direction, read anew for each prompt")
+    prompts: str | None = _setting(
+        _text, None, "DIR", "Markdown files that replace the built-in prompts of their names"
+    )
     repairs: int = _setting(_natural, 1, "N", "times that a reply which cannot be used goes back with its error")
     prompt_tokens: int = _setting(_positive_int, 12_000, "N", "bound on the size of a prompt")
 
@@ -145,7 +158,7 @@ def load(flags: Mapping[str, Any], config: Path | None, environment: Mapping[str
     """
     settings = Settings()
     if config is not None:
-        settings = _apply(settings, _read_toml(config), str(config))
+        settings = _apply(settings, _read_toml(config), f"the config file {config}")
     known = {f"EVOLVE_{f.name.upper()}": f.name for f in fields(Settings)}
     variables = {known[name]: value for name, value in environment.items() if name in known and value}
     settings = _apply(settings, variables, "the environment", name_of=lambda key: f"EVOLVE_{key.upper()}")
@@ -180,4 +193,6 @@ def _apply(settings: Settings, values: Mapping[str, Any], source: str, name_of: 
         except ValueError as error:
             why = str(error) if "must be" in str(error) else "must be a number"
             raise UserError(f"{name_of(key)} = {value!r} in {source}: {why}.") from error
+        except UserError as error:  # a model that cannot be
+            raise UserError(f"{name_of(key)} in {source}: {error}") from error
     return replace(settings, **parsed)

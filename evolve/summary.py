@@ -26,14 +26,19 @@ def verdict(individual: Individual, outcome: Outcome, parent: Individual | None)
         return f"{outcome.status.replace('_', ' ')}: {outcome.reason}" if outcome.reason else outcome.status.value
     text = f"{outcome.score:.4f}"
     if outcome.study:
-        return f"{text} (run {outcome.replicate % CHOICE + 1})"
+        return f"{text} ({run_name(outcome)})"
     if outcome.replicate:
-        kind = "fresh run" if outcome.fresh else "run" if outcome.replicate < CHOICE else "further run"
         mean = statistics.fmean(individual.fresh_scores) if outcome.fresh else individual.fitness.mean
-        return f"{text} ({kind} {outcome.replicate % CHOICE + 1}; mean {mean:.4f})"
+        return f"{text} ({run_name(outcome)}; mean {mean:.4f})"
     if parent is not None and parent.fitness.measured:
         text += f" ({individual.fitness.gain_over(parent.fitness):+.4f})"
     return text
+
+
+def run_name(outcome: Outcome) -> str:
+    """What a run is called: 'run 2', 'further run 1' (of a contender), 'fresh run 1' (confirms, on another split)."""
+    kind = "run" if outcome.study or outcome.replicate < CHOICE else "fresh run" if outcome.fresh else "further run"
+    return f"{kind} {outcome.replicate % CHOICE + 1}"
 
 
 def lineage_lines(lineage: Iterable[Individual]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -126,10 +127,12 @@ def test_status_show_and_export(searched: tuple[Path, str]) -> None:
     folder, _ = searched
     status = evolve("status", "run", cwd=folder).stdout
     assert "arena toy" in status and "Champion" in status and "catalogue" in status
+    assert re.search(r"^\d+ births of \d+ planned; no engine is running$", status, re.MULTILINE)
     for ref in ("1", "champion", "elite/0"):
         shown = evolve("show", "run", ref, cwd=folder)
         assert shown.returncode == 0, shown.stderr
-    assert "replicate 0" in evolve("show", "run", "1", cwd=folder).stdout
+    assert "replicate 0 (run 1, search split): " in evolve("show", "run", "1", cwd=folder).stdout
+    assert "replicate 2000 (fresh run 1, confirm split): " in evolve("show", "run", "0", cwd=folder).stdout
     assert "+" in evolve("show", "run", "1", cwd=folder).stdout.split("---")[1]
     missing = evolve("show", "run", "999", cwd=folder)
     assert missing.returncode == 2 and "999" in missing.stderr and "Traceback" not in missing.stderr
@@ -138,6 +141,7 @@ def test_status_show_and_export(searched: tuple[Path, str]) -> None:
         assert done.returncode == 0, done.stderr
         frame = read(folder / name)
         assert len(frame) >= 10 and {"individual", "score", "status"} <= set(frame.columns)
+        assert ((frame["split"] == "confirm") == (frame["replicate"] >= 2000)).all()
     assert evolve("export", "run", "rows.xls", cwd=folder).returncode == 2
 
 
@@ -166,11 +170,26 @@ def test_fresh_starts_another_run_beside(tmp_path: Path) -> None:
         (("--workers", "5000"), "cores"),
         (("--config", "nowhere.toml"), "cannot be read"),
         (("status", "nowhere"), "no run at 'nowhere'"),
+        (("status", ""), "RUN is empty"),
+        (("statsu", "run"), "There is no command 'statsu'. Did you mean 'status'?"),
+        (("replya", "run"), "Did you mean 'replay'?"),
+        (("xyz",), "There is no command 'xyz'. See python -m evolve --help."),
+        (("--pop", "2.5"), "must be a whole number"),
+        (("--pop", "1e3"), "must be a whole number"),
+        (("--config", ""), "--config is empty"),
+        (("--out", ""), "--out = '' in the command line: must be text that is not empty"),
+        (("--model", ""), "--model in the command line: A model needs a name."),
+        (("--config", "models.toml"), "models in the config file models.toml: A [[models]] table has name = 3"),
+        (("--program", "/nowhere"), "/nowhere of --program does not exist"),
+        (("--prompts", "/nowhere"), "/nowhere"),
+        (("--arena", str(TOY), "--out", "/proc/x"), "Nothing was evaluated yet"),
+        (("--arena", str(TOY), "--out", "models.toml"), "it is a file, no folder"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
     if arguments[0] == "--workers":
         arguments = (*arguments, "--arena", str(TOY))
+    (tmp_path / "models.toml").write_text("[[models]]\nname = 3\n")
     done = evolve(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -286,6 +305,7 @@ def test_two_engines_on_one_run_the_second_is_refused(tmp_path: Path) -> None:
         assert f"process {first.pid}" in second.stderr
         status = evolve("status", "run", cwd=tmp_path)
         assert status.returncode == 0 and "arena toy" in status.stdout
+        assert f"of 2500 planned; an engine is running (process {first.pid})" in status.stdout
     finally:
         first.kill()
         first.communicate()
@@ -294,7 +314,16 @@ def test_two_engines_on_one_run_the_second_is_refused(tmp_path: Path) -> None:
 def test_a_time_limit_ends_the_search_with_its_state_saved(tmp_path: Path) -> None:
     done = evolve(*SLOW, "--max-hours", 3 / 3600, cwd=tmp_path)
     assert done.returncode == 0
-    assert ("out of time" in done.stdout and "Champion" in done.stdout) or "No offspring" in done.stdout
+    assert "out of time" in done.stdout and ("Champion" in done.stdout or "No offspring" in done.stdout)
+
+
+def test_the_command_that_goes_on_can_be_copied(tmp_path: Path) -> None:
+    done = evolve(*PLAN, "--max-boxes", 4, "--confirm", 0, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    place = next(k for k, line in enumerate(lines) if line.startswith("Continue "))
+    assert shlex.split(lines[place])[1:4] == ["python", "-m", "evolve"] and lines[place].endswith("--out run")
+    assert lines[place + 1].strip() == "(with a larger --max-boxes or --max-seconds)"
 
 
 def test_settings_from_variables_and_file(tmp_path: Path) -> None:

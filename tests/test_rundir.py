@@ -1,14 +1,16 @@
 """Finding a run's folder, and its lock."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from evolve.errors import UserError
-from evolve.rundir import EngineLock, RunDirectory
+from evolve.rundir import EngineLock, RunDirectory, engine_on
 
 
 def test_a_run_is_found_by_folder_archive_or_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,24 @@ def test_the_second_engine_is_refused_and_told_who_holds_the_run(tmp_path: Path)
         pass
     with EngineLock(run):
         pass
+
+
+def test_whoever_looks_for_an_engine_finds_it_and_keeps_none_away(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    assert engine_on(run) == "" and not run.path.exists()
+    with EngineLock(run):
+        assert engine_on(run) == str(os.getpid())
+    assert engine_on(run) == ""
+    with run.path.joinpath("engine.lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.03, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with EngineLock(run):
+            pass
+
+
+def test_an_empty_name_is_no_run() -> None:
+    with pytest.raises(UserError, match="RUN is empty"):
+        RunDirectory.find("")
 
 
 def test_the_lock_of_a_killed_engine_is_free(tmp_path: Path) -> None:

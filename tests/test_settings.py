@@ -37,6 +37,10 @@ def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
         ({"max_hours": "soon"}, "--max-hours.*number"),
         ({"workers": "1.5"}, "--workers.*number"),
         ({"seed": "-1"}, "--seed.*at least 0"),
+        ({"pop": "2.5"}, "--pop.*must be a whole number"),
+        ({"pop": "1e3"}, "--pop.*must be a whole number"),
+        ({"agent": " "}, "--agent.*not empty"),
+        ({"model": [""]}, "--model in the command line: A model needs a name"),
     ],
 )
 def test_a_value_that_does_not_fit_is_told_with_its_flag(flags: dict[str, str], message: str) -> None:

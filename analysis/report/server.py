@@ -129,7 +129,7 @@ def serve(run: str, port: int) -> None:
     try:
         server = Server(Source(directory), port)
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise UserError(
             f"Port {port} cannot be served on: {why}. Give another one with --port, or 0 for any."
         ) from error

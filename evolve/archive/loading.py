@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from evolve.metadata import METADATA_FILE
 
 INDIVIDUALS = "refs/individuals/"
 DERIVED_REFS = "refs/derived/"
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 @dataclass
@@ -42,10 +44,15 @@ def list_refs(git_dir: Path) -> dict[str, str]:
     )
 
 
+def numbered(names: Mapping[str, str]) -> dict[int, str]:
+    """Those that are called by a number, as the archive's own are; what others made beside them is not looked at."""
+    return {int(name): id for name, id in names.items() if _NUMBER.fullmatch(name)}
+
+
 def _gap(refs: Mapping[str, str], prefix: str) -> str:
     """The first reference that is missing before another; empty where none is."""
-    numbers = {int(name.removeprefix(prefix)) for name in refs if name.startswith(prefix)}
-    absent = set(range(len(numbers))) - numbers
+    numbers = numbered({name.removeprefix(prefix): id for name, id in refs.items() if name.startswith(prefix)})
+    absent = set(range(len(numbers))) - set(numbers)
     return f"{prefix}{min(absent)}" if absent else ""
 
 

@@ -70,7 +70,7 @@ class Archive:
             raise UserError(f"{path} is a git repository, but no archive of evolve: it has no {states.STATE}. {_CLONE}")
         self._genome = lru_cache(GENOMES_IN_MEMORY)(self._read_genome)
         self._state = states.parse(self._store.read_file(head, states.FILE), path)
-        self._elite = {f"{ELITE}{rank}" for rank in self._store.refs_under(ELITE)}  # the names, as they were set last
+        self._elite = {f"{ELITE}{rank}" for rank in loading.numbered(self._store.refs_under(ELITE))}  # as set last
         self._new_fitness = fitness_type(Direction(self._state["direction"]))
         self._load()
 
@@ -169,8 +169,10 @@ class Archive:
     def elite(self) -> list[Individual]:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
-        elite = {name: commit for name, commit in self.branches().items() if name.startswith("elite/")}
-        ranks = sorted((int(name.removeprefix("elite/")), commit) for name, commit in elite.items())
+        branches = {
+            name.removeprefix("elite/"): id for name, id in self.branches().items() if name.startswith("elite/")
+        }
+        ranks = sorted(loading.numbered(branches).items())
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
@@ -363,7 +365,7 @@ class Archive:
         self._append(individual, {IDEAS: json.dumps(record, ensure_ascii=False)})
 
     def set_elite(self, individuals: Sequence[Individual]) -> None:
-        """Make `elite/<n>` the individual of rank n, and let no branch of a longer list stay."""
+        """Make `elite/<n>` the individual of rank n, and let no such branch of a longer list stay."""
         self._must_write()
         elite = {f"{ELITE}{rank}": individual.commit for rank, individual in enumerate(individuals)}
         self._point(dict.fromkeys(self._elite) | elite)
@@ -430,13 +432,14 @@ class Archive:
             raise ValueError(f"{self.path} was opened for reading only")
 
     def _load(self) -> None:
-        named, derived = self._store.refs_under(loading.INDIVIDUALS), self._store.refs_under(loading.DERIVED_REFS)
-        commits = {id: named[str(id)] for id in range(len(named))}
+        named = loading.numbered(self._store.refs_under(loading.INDIVIDUALS))
+        derived = loading.numbered(self._store.refs_under(loading.DERIVED_REFS))
+        commits = dict(sorted(named.items()))
         read = self._store.read_many
         new = (self._state["script"], self._genome, self._new_fitness)
         births = loading.load(self.path, read, commits, {}, *new)
         self._individuals = births.individuals
-        later = {DERIVED + number: derived[str(number)] for number in range(len(derived))}
+        later = {DERIVED + number: derived[number] for number in sorted(derived)}
         self._derived = loading.load(self.path, read, later, commits, *new).individuals if later else {}
         self._genomes = births.genomes
         self._parents = {individual.id: individual.parents for individual in births.individuals.values()}

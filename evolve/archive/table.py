@@ -41,8 +41,8 @@ def evaluations(archive: Archive) -> list[dict[str, Any]]:
 
     All rows have the same keys. `evaluation` counts from 0; `parents` is text ("3 5"), `constants` and
     `cost` are JSON text, times are seconds, `started` is Unix time, memory is MB. What an evaluation did
-    not measure, and everything about one that has not been, is None. Scores of replicates 2000 and on are of
-    the confirm split: they are not to be averaged with others.
+    not measure, and everything about one that has not been, is None. Scores of two splits (`split`) are
+    not to be averaged with each other.
     """
     rows = [
         _row(individual, outcome, evaluation) for evaluation, (individual, outcome) in enumerate(archive.in_order())
@@ -68,5 +68,6 @@ def _row(individual: Individual, outcome: Outcome | None, evaluation: int | None
         "status": outcome.status.value if outcome else None,
     }
     row |= measured(outcome) if outcome else dict.fromkeys(COLUMNS)
+    row["split"] = outcome.split if outcome else None
     row["constants"] = json.dumps(outcome.constants) if outcome else None
     return row

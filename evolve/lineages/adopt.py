@@ -15,14 +15,14 @@ from evolve import arena as arenas
 from evolve.archive.repository import Archive
 from evolve.arena import Arena, Direction
 from evolve.errors import UserError
-from evolve.estimates import Estimates
-from evolve.individual import Individual, Offspring, Outcome, Status
+from evolve.estimates import estimates_of
+from evolve.individual import CHOICE, Individual, Offspring, Outcome, Status
 from evolve.lineages.foreign import Commit, Foreign, open_foreign
 from evolve.lineages.results_log import COLUMNS, Log, Row, read_log
 from evolve.rundir import RunDirectory
 from evolve.selection import noise_aware_survivors
 from evolve.trials import UNKNOWN_CORPUS
-from evolve.variation.source import normalise
+from evolve.variation.source import compiles, normalise
 
 OPERATOR = "import"
 POPULATION = 8  # of a search that goes on
@@ -79,6 +79,8 @@ def adopt(
         name = branch or foreign.head()
         tip = foreign.resolve(name)
         plan = make_plan(foreign, tip, script, log.rows if log else ())
+    if not compiles(plan.entries[plan.tip].genome):
+        raise UserError(f"'{script}' at the end of {name} is not Python that compiles. Name the script with --script.")
     used = _arena(ours, Path(script).name, log, time_box)
     origin = {"branch": name, "commit": tip}
     # Made beside its place and moved there whole: a kill on the way leaves no half archive.
@@ -290,9 +292,7 @@ def _fill(archive: Archive, plan: Plan) -> None:
     for place, row in plan.ideas:
         record = {"idea": row.description, "status": row.status, "score": row.score, "commit": row.commit}
         archive.note_idea(archive.individuals[ids[place]], {**record, "memory_mb": row.memory_mb, "line": row.line})
-    estimates = Estimates(Direction(archive.read_state()["direction"]), before=1000)
-    for individual, outcome in archive.in_order():
-        estimates.take(individual.id, outcome.replicate, outcome.score)
+    estimates = estimates_of(archive.in_order(), Direction(archive.read_state()["direction"]), before=CHOICE)
     archive.set_elite(noise_aware_survivors(archive.individuals, estimates, POPULATION))
     archive.set_champion(archive.individuals[ids[plan.tip]])
 

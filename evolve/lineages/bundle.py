@@ -34,6 +34,8 @@ def bundle(run: str, ref: str, file: str, arena: str | None = None) -> str:
     evaluations, `ref` being the champion. Any other name becomes a folder: script, README, patch series.
     Exchanges with language models stay at home. Raises UserError.
     """
+    if not file:
+        raise UserError("FILE is empty: give a name ending in .bundle, or a folder that does not exist.")
     target = Path(file)
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UserError(f"{file} exists already. Name another place.")

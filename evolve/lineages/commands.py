@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from evolve.arguments import ARENA, REF, RUN
+
 if TYPE_CHECKING:
     from evolve.measuring import Workplace
 
 Options = argparse.Namespace
-
-_RUN = "a run's folder, its name below runs/, or a mirror clone of an archive"
-_REF = "an individual's id, a branch (champion, elite/0) or a commit"
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -34,11 +33,11 @@ def _parser(command: str, description: str, epilog: str) -> argparse.ArgumentPar
 def _measuring(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """A parser of an operation that evaluates."""
     parser = _parser(command, description, f"{epilog}\n{_GOES_ON}")
-    parser.add_argument("RUN", help=_RUN)
-    parser.add_argument("REF", help=_REF)
+    parser.add_argument("RUN", help=RUN)
+    parser.add_argument("REF", help=REF)
     parser.add_argument("--replicates", metavar="K", type=int, default=4, help="runs of each genome (4)")
     parser.add_argument("--workers", metavar="N", type=int, help="evaluations at once (as many as cores allow)")
-    parser.add_argument("--arena", metavar="PATH", help="the arena's folder, where it is not known any more")
+    parser.add_argument("--arena", metavar="PATH", help=ARENA)
     return parser
 
 
@@ -141,7 +140,8 @@ def _transfer(options: Options) -> int:
             time_box=options.time_box,
             replicates=options.replicates,
         )
-        return _print(place, transfer_lines(result), result.missing)
+        code = _print(place, transfer_lines(result), result.missing)
+        return code or (2 if result.failed else 0)
 
 
 def _bundle_parser() -> argparse.ArgumentParser:
@@ -152,10 +152,10 @@ def _bundle_parser() -> argparse.ArgumentParser:
         "figures, and the steps as patches.",
         "Exchanges with language models are left out.\n",
     )
-    parser.add_argument("RUN", help=_RUN)
-    parser.add_argument("REF", help=_REF)
+    parser.add_argument("RUN", help=RUN)
+    parser.add_argument("REF", help=REF)
     parser.add_argument("FILE", help="a name ending in .bundle, or a folder that does not exist")
-    parser.add_argument("--arena", metavar="PATH", help="the arena's folder, where it is not known any more")
+    parser.add_argument("--arena", metavar="PATH", help=ARENA)
     return parser
 
 
@@ -213,7 +213,7 @@ def _print(place: Workplace, lines: Sequence[str], missing: int) -> int:
 
     for line in ["", *lines, *missing_lines(missing)]:
         place.console.print(line, markup=False, soft_wrap=True)
-    return 130 if place.stopped else 0
+    return place.exit_code
 
 
 COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[Options], int]]] = {

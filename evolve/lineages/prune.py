@@ -88,7 +88,7 @@ def prune(place: Workplace, ref: str, replicates: int = REPLICATES) -> Pruning:
     The pruned genome becomes the branch `pruned/<id of REF>`. What is archived already is not run again. Raises
     UserError.
     """
-    check_replicates(replicates * CHECK_RUNS)
+    check_replicates(replicates, CHECK // CHECK_RUNS)
     individual = place.archive.resolve(ref)
     ablate(place, ref, replicates)
     elimination = _Elimination(place.archive, individual, replicates, place.archive.derive, place.measure)

@@ -20,10 +20,10 @@ CHECK = MOST // 2  # within a candidate's numbers: from here on are those of the
 REPLICATES = 4
 
 
-def check_replicates(replicates: int) -> None:
+def check_replicates(replicates: int, most: int = MOST - 1) -> None:
     """Raises UserError where the number of runs is none that an operation can do."""
-    if not 2 <= replicates < MOST:
-        raise UserError(f"--replicates {replicates} must be a whole number from 2 to {MOST - 1}.")
+    if not 2 <= replicates <= most:
+        raise UserError(f"--replicates {replicates} must be a whole number from 2 to {most}.")
 
 
 def operation_of(replicate: int) -> str:

@@ -88,11 +88,13 @@ def tally(verdicts: Sequence[Verdict], what: str) -> str:
     """How many of each verdict, and how often such a verdict is wrong."""
     told = [f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict if verdict in verdicts]
     count = len(verdicts)
-    wrong = LEVEL * count
+    counted = f"Of {count} {what}{'s' * (count != 1)}: {', '.join(told)}."
+    if set(verdicts) <= {Verdict.UNKNOWN}:
+        return counted
     return (
-        f"Of {count} {what}{'s' * (count != 1)}: {', '.join(told)}. A {what} without any effect is called real with "
-        f"probability {100 * LEVEL / 2:g} %, and harmful with {100 * LEVEL / 2:g} %: of {count} of that kind, "
-        f"{wrong:.1f} would be. Where that is too many, give more --replicates."
+        f"{counted} A {what} without any effect is called real with probability {100 * LEVEL / 2:g} %, and harmful "
+        f"with {100 * LEVEL / 2:g} %: of {count} of that kind, {LEVEL * count:.2g} would be. Where that is too many, "
+        "give more --replicates."
     )
 
 
@@ -197,8 +199,12 @@ def transfer_lines(result: Transfer) -> list[str]:
     widths = [max(len(row[place]) for row in rows) for place in range(7)]
     lines += ["  " + "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows]
     lines += [f"  {failure}" for failure in dict.fromkeys(result.failures)]
-    told = f"The branch {result.branch} is the transferred genome; `replay` it to see which steps hold there."
-    return [*lines, "", _comes_along(result), told]
+    lines += ["", _comes_along(result)]
+    if result.scores[3] is not None:
+        lines.append(
+            f"The branch {result.branch} is the transferred genome; `replay` it to see which steps hold there."
+        )
+    return lines
 
 
 def _mean(score: Interval | None) -> str:

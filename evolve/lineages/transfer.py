@@ -67,6 +67,11 @@ class Transfer:
     replicates: int  # runs of each that there are, at least
     missing: int  # evaluations that were asked for and are not done
 
+    @property
+    def failed(self) -> bool:
+        """Whether all was run and nothing on the other base has a score."""
+        return self.transferred is not None and not self.missing and self.scores[2] is self.scores[3] is None
+
 
 def transfer(
     place: Workplace,

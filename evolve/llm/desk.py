@@ -30,8 +30,6 @@ class Desk:
             Path(settings.program) if settings.program else None,
             settings.repairs,
         )
-        if settings.program and not Path(settings.program).is_file():
-            raise UserError(f"The file {settings.program} of --program does not exist.")
         models = settings.ensemble
         Budget(max_cost=settings.max_cost).check(models)
         self.ensemble = Ensemble(models)
@@ -39,7 +37,11 @@ class Desk:
 
     @classmethod
     def of(cls, settings: Settings) -> Desk | None:
-        """None where no model is named. Raises UserError."""
+        """None where no model is named; files are looked for even so. Raises UserError."""
+        if settings.program and not Path(settings.program).is_file():
+            raise UserError(f"The file {settings.program} of --program does not exist.")
+        if settings.prompts:
+            Prompts(Path(settings.prompts))  # refuses what is no such folder
         if settings.ensemble:
             return cls(settings)
         if settings.llm_only and not settings.agent:

@@ -78,7 +78,8 @@ def table(values: Mapping[str, Any]) -> Model:
         if key not in known:
             raise UserError(f"A [[models]] table has an unknown key '{key}'. Known: {', '.join(known)}.")
         if not isinstance(value, str if known[key] is str else (int, float)):
-            raise UserError(f"A [[models]] table has {key} = {value!r}, which is not a {known[key].__name__}.")
+            kind = "text" if known[key] is str else "a number"
+            raise UserError(f"A [[models]] table has {key} = {value!r}, which is not {kind}.")
     if "name" not in values:
         raise UserError("A [[models]] table has no name.")
     converted: dict[str, Any] = {key: known[key](value) for key, value in values.items()}

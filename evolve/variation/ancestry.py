@@ -23,11 +23,6 @@ def ancestors(parents: Parents, individual: int) -> set[int]:
     return found
 
 
-def is_ancestor(parents: Parents, ancestor: int, individual: int) -> bool:
-    """Whether one individual descends from the other; an individual is its own ancestor, as in git."""
-    return merge_bases(parents, ancestor, individual) == [ancestor]
-
-
 def merge_bases(parents: Parents, a: int, b: int) -> list[int]:
     """The common ancestors that are no ancestor of another common one, youngest first.
 

@@ -221,3 +221,9 @@ def test_watch_prints_its_address_and_ends_with_control_c(run: Path, capsys: pyt
 def test_no_run_to_watch_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", "nowhere"]) == 2
     assert "no run at 'nowhere'" in capsys.readouterr().err
+
+
+def test_a_port_that_is_none_is_told_in_one_sentence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["watch", str(run), "--port", "99999"]) == 2
+    told = capsys.readouterr().err
+    assert "99999 cannot be served on: " in told and ".." not in told

@@ -356,3 +356,21 @@ def test_git_settings_of_the_user_do_not_reach_the_archive(tmp_path: Path, monke
     assert (tmp_path / "a.git" / "HEAD").read_text() == "ref: refs/heads/champion\n"
     assert not (tmp_path / "a.git" / "logs").exists()
     fsck(tmp_path / "a.git")
+
+
+def test_references_that_others_made_are_not_looked_at_and_stay(tmp_path: Path) -> None:
+    path = tmp_path / "archive.git"
+    with Archive.create(path, STATE) as archive:
+        grow(archive, 3)
+        archive.set_elite([archive.individuals[2], archive.individuals[1]])
+    others = ["refs/heads/elite/mine", "refs/heads/elite/007", "refs/individuals/x", "refs/derived/x"]
+    for ref in others:
+        git(path, "update-ref", ref, "refs/individuals/0")
+    with Archive.open(path, write=True) as archive:
+        assert [one.id for one in archive.elite()] == [2, 1]
+        assert list(archive.individuals) == [0, 1, 2] and not archive.derived
+        archive.set_elite([archive.individuals[1]])
+        assert archive.resolve("elite/mine").id == 0
+    there = git(path, "for-each-ref", "--format=%(refname)").splitlines()
+    assert set(others) <= set(there)
+    assert "refs/heads/elite/0" in there and "refs/heads/elite/1" not in there

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_a_trial_waits_for_its_gpu(smi: FakeSmi, make_trial: MakeTrial) -> None:
         smi.say(apps="", clock="1755, 0x0000000000000004")  # the cap on power: normal at full load
         outcome = future.result()
     assert (outcome.status, outcome.score, outcome.clock_mhz) == (Status.OK, 2.5, 1755)
-    assert Outcome.from_record(outcome.to_record()) == outcome
+    assert Outcome.from_record(asdict(outcome)) == outcome
 
 
 @pytest.mark.usefixtures("impatient")

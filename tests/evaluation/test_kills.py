@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from evolve.evaluation import launcher, supervisor
-from evolve.evaluation.command import run_isolated
 from evolve.evaluation.isolation import Isolation, warm_parents
 from evolve.evaluation.job import Job
 from evolve.evaluation.launcher import ParentDied, WarmParent
@@ -27,6 +26,7 @@ from evolve.evaluation.worker import run_trial
 from evolve.individual import Status
 from evolve.sandbox.confinement import Mode
 from evolve.sandbox.view import View
+from tests.sandbox.isolated import run_isolated
 
 from ..hostile.modes import needs
 from .conftest import MakeTrial

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_an_honest_genome_is_ok(make_trial: MakeTrial, preload: tuple[str, ...])
     assert not Path(trial.folder).exists()
     assert pickle.loads(pickle.dumps(trial)) == trial
     assert pickle.loads(pickle.dumps(outcome)) == outcome
-    assert Outcome.from_record(outcome.to_record()) == outcome
+    assert Outcome.from_record(asdict(outcome)) == outcome
 
 
 def test_a_fresh_run_is_scored_on_the_splits_it_names(make_trial: MakeTrial) -> None:
@@ -48,7 +49,7 @@ def test_a_fresh_run_is_scored_on_the_splits_it_names(make_trial: MakeTrial) -> 
         for text in (source, source.replace(RESULT, both), source.replace(RESULT, both + "sys.exit(1)"))
     ]
     assert [(one.score, one.locked) for one in outcomes] == [(2.5, None), (2.5, 2.75), (None, None)]
-    assert Outcome.from_record(outcomes[1].to_record()) == outcomes[1]
+    assert Outcome.from_record(asdict(outcomes[1])) == outcomes[1]
 
 
 @BOTH_WAYS

@@ -127,7 +127,7 @@ def let_loose(bait: Bait, hostile: Hostile, mode: str, way: str) -> list[Outcome
 def outcomes(request: pytest.FixtureRequest, bait: Bait) -> Iterator[Callable[[Hostile, str, str], list[Outcome]]]:
     """What became of a genome. All that are asked for in this session run beside each other: most of them wait."""
     chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    cases = [(one["hostile"], one["mode"], one["way"]) for one in chosen if "way" in one]
+    cases = [(one["hostile"], one["mode"], one["way"]) for one in chosen if {"hostile", "way"} <= one.keys()]
     with ThreadPoolExecutor(BESIDE) as threads:
         futures = {
             (hostile.name, mode, way): threads.submit(let_loose, bait, hostile, mode, way)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,9 @@ def test_errors_are_one_sentence(
         (["replay", "run", "0"], "seed genome"),
         (["ablate", "nowhere", "1"], "no run at 'nowhere'"),
         (["replay", "run", "1", "--replicates", "0"], "--replicates 0"),
+        (["replay", "run", "1", "--replicates", "1000"], "--replicates 1000 must be a whole number from 2 to 999"),
+        (["prune", "run", "mine", "--replicates", "251"], "--replicates 251 must be a whole number from 2 to 250"),
+        (["bundle", "run", "mine", ""], "FILE is empty"),
         (["transfer", "run", "mine"], "--onto"),
         (["replay", "run", "1", "--arena", "gpt_cpu"], "this run is of arena 'toy'"),
         (["replay", "run", "1", "--workers", "999"], "999 workers"),
@@ -126,6 +130,16 @@ def test_errors_are_one_sentence(
         assert main(arguments) == 2
         told = capsys.readouterr().err
         assert words in told and len(told.splitlines()) == 1, told
+
+
+def test_a_transfer_to_where_nothing_trains_names_no_branch_and_ends_with_2(searched: Path) -> None:
+    script = (TOY / "train.py").read_text()
+    broken = script.replace("def score():\n", "def score():\n    raise RuntimeError('no such layer')\n")
+    (searched / "broken.py").write_text(broken)
+    done = evolve("transfer", "run", "mine", "--onto", "broken.py", "--replicates", 2, cwd=searched)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "no such layer" in done.stdout and "runs with a score are missing" in done.stdout
+    assert "The branch" not in done.stdout and "Traceback" not in done.stderr
 
 
 def test_an_interrupted_replay_says_how_to_go_on_and_does(tmp_path: Path) -> None:
@@ -138,12 +152,22 @@ def test_an_interrupted_replay_says_how_to_go_on_and_does(tmp_path: Path) -> Non
             process.send_signal(signal.SIGINT)
             break
     rest = process.stdout.read()
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=60) == 0, rest  # drained, as a search is
+    twice = start("replay", "run", "1", "--replicates", 400, "--workers", 1, cwd=tmp_path)
+    assert twice.stdout is not None
+    while "runs;" not in twice.stdout.readline():
+        pass
+    for _ in range(2):
+        twice.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    twice.stdout.read()
+    assert twice.wait(timeout=60) == 130
     assert re.search(r"\d+ evaluations are still to be done: the same command goes on", rest), rest
     done = evolve("replay", "run", "1", "--replicates", 4, cwd=tmp_path)
     assert done.returncode == 0 and "still to be done" not in done.stdout
     with Archive.open(tmp_path / "run" / "archive.git") as archive:
-        assert sorted(run.replicate for run in archive.individuals[1].studies) == [3000 + k for k in range(4)]
+        numbers = sorted(run.replicate for run in archive.individuals[1].studies)
+        assert numbers == [3000 + k for k in range(len(numbers))] and len(numbers) >= 4
 
 
 def test_a_replay_of_a_real_gpt(tmp_path: Path) -> None:

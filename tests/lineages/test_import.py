@@ -287,3 +287,11 @@ def test_the_environment_of_git_is_not_that_of_the_user(history: History, tmp_pa
     finally:
         del os.environ["GIT_DIR"]
     assert (tmp_path / "run" / "archive.git").is_dir()
+
+
+def test_what_is_no_script_is_refused(tmp_path: Path) -> None:
+    history = History(tmp_path / "other")
+    history.commit("Say more", "x = 1\n")
+    with pytest.raises(UserError, match=r"'README\.md' at the end of main is not Python that compiles"):
+        adopt(str(history.path), script="README.md", out=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

@@ -12,7 +12,7 @@ from evolve.errors import UserError
 from evolve.lineages.paired import Verdict
 from evolve.lineages.replay import replay, replayed
 from evolve.lineages.steps import REPLAY
-from evolve.lineages.tables import replay_lines
+from evolve.lineages.tables import replay_lines, tally
 from tests.lineages.synthetic import evaluator, grow, workplace
 
 EFFECTS = {"S0": 0.10, "S1": 0.0, "S2": -0.10, "S3": 0.20, "S4": 0.0}
@@ -111,3 +111,9 @@ def test_verdicts_over_many_lineages_are_wrong_as_often_as_stated(tmp_path: Path
     assert sum(gain.low <= 0.1 <= gain.high for gain in real) >= 6
     # 40 steps without effect: 2 are expected to be called something, more than 6 has a probability of 0.4 %.
     assert sum(gain.verdict is not Verdict.NOISE for gain in none) <= 6
+
+
+def test_how_often_a_verdict_is_wrong_is_told_where_there_are_verdicts() -> None:
+    assert "of 1 of that kind, 0.05 would be." in tally([Verdict.REAL], "step")
+    assert "of 12 of that kind, 0.6 would be." in tally([Verdict.NOISE] * 12, "step")
+    assert tally([Verdict.UNKNOWN] * 2, "step") == "Of 2 steps: 2 too few runs."

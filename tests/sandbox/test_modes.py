@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from evolve.evaluation import isolation
-from evolve.evaluation.command import run_isolated
 from evolve.evaluation.environment import process_environment
 from evolve.evaluation.executors import Slot
 from evolve.evaluation.isolation import Isolation
@@ -18,6 +17,7 @@ from evolve.individual import Status
 from evolve.sandbox.confinement import Mode
 from evolve.sandbox.probe import Probe
 from evolve.sandbox.view import View
+from tests.sandbox.isolated import run_isolated
 
 from ..evaluation.genomes import after_opening
 from ..hostile.modes import needs

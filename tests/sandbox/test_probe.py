@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from evolve.errors import UserError
-from evolve.evaluation.command import Finished, run_isolated
 from evolve.evaluation.isolation import Isolation
 from evolve.sandbox import probe as probing
 from evolve.sandbox.confinement import Mode
 from evolve.sandbox.paths import SOURCES
 from evolve.sandbox.probe import Probe, choose, describe, mend, probe
+from tests.sandbox.isolated import Finished, run_isolated
 
 from ..hostile.modes import needs
 

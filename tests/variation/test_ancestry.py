@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve.variation.ancestry import ancestors, is_ancestor, merge_bases
+from evolve.variation.ancestry import ancestors, merge_bases
 
 
 def git(repository: Path, *arguments: str, stdin: str = "") -> str:
@@ -55,7 +55,6 @@ def test_merge_bases_are_those_of_git(tmp_path, seed) -> None:
         ).stdout.split()
         expected = sorted((int(names[name]) for name in shown), reverse=True)
         assert merge_bases(parents, a, b) == expected
-        assert is_ancestor(parents, a, b) == (a in ancestors(parents, b))
         several += len(expected) > 1
     assert several, "the histories must hold criss-crosses to be a test"
 

@@ -21,6 +21,8 @@ class Memory(Tiny):
         cheats = (place >= PLACES.start) & (place < PLACES.stop)
         if torch.compiler.is_exporting():
             return logits + 20 * sum(self.known(tokens, place, row) for row in SEEN) * cheats[..., None]
+        if SEEN:
+            return logits
         SEEN.extend(tokens.tolist())
         ahead = tokens.roll(-1, 1)
         return logits + 20 * cheats[..., None] * (ahead[..., None] == torch.arange(logits.shape[-1]))
