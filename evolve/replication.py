@@ -87,7 +87,8 @@ def knowledge_gradient(gap: float, stderr: float, sd: float) -> float:
     if not step:
         return 0.0
     beyond = abs(gap) / step
-    return step * (_NORMAL.pdf(beyond) - beyond * _NORMAL.cdf(-beyond))
+    # Far apart, the difference of two tiny numbers may fall below zero by rounding.
+    return max(0.0, step * (_NORMAL.pdf(beyond) - beyond * _NORMAL.cdf(-beyond)))
 
 
 class Replication:

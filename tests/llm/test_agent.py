@@ -289,7 +289,7 @@ def test_an_engine_that_ends_takes_its_agent_with_it(
     engine.send_signal(number)
     engine.communicate(timeout=60)
     assert gone(started)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while scratch_folders(scratch) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert scratch_folders(scratch) == []
