@@ -105,18 +105,19 @@ class Store:
             return
         assert self._journal is not None  # opened to write
         size = self._journal.append(changes)
-        before = None if self._gathering else self._pending.copy()
+        gathered = self._pending_bytes + sum(len(one.data) for one in changes.objects.values())
+        if self._gathering and gathered <= GATHERED:
+            self._pending.add(changes)
+            self._pending_bytes = gathered
+            return
+        before = self._pending.copy()
         self._pending.add(changes)
-        self._pending_bytes += sum(len(one.data) for one in changes.objects.values())
-        if before is not None:
-            try:
-                self.settle()
-            except ArchiveWriteError:
-                self._journal.undo(size)
-                self._pending = before
-                raise
-        elif self._pending_bytes > GATHERED:
+        try:
             self.settle()
+        except ArchiveWriteError:
+            self._journal.undo(size)
+            self._pending = before
+            raise
 
     @contextlib.contextmanager
     def gathering(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_checkpoint_that_cannot_be_made_leaves_all_as_before(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While outcomes are gathered, too: what was written before waits, what was being written is not there."""
+    monkeypatch.setattr("evolve.archive.store.GATHERED", 100_000)
+    with Archive.create(small_disk / "archive.git", STATE) as archive, archive.gathering():
+        for number in range(8):
+            archive.add(noise(number))
+        ballast = small_disk / "ballast"
+        room = shutil.disk_usage(small_disk).free
+        ballast.write_bytes(bytes(room - 40_000))  # for the journal, but not for a pack
+        fails_until_freed(lambda: archive.add(noise(8)), ballast, archive)
+        assert len(archive.individuals) == 9
 
 
 def noise(number: int) -> Offspring:
