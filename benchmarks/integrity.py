@@ -51,7 +51,7 @@ def trials(folder: Path, count: int, box: float) -> list[tuple[str, str]]:
             raise RuntimeError(f"a trial ended otherwise than meant: {wrong[0].status}, {wrong[0].reason}")
     own = _mean(runs[""], lambda one: one.seconds["scoring"])
     rows = [("scoring in the genome's process, with all tests", f"{own:.2f} s")]
-    for kind, name in (("graph", "as a graph"), ("code", "by its code, after the attempt at a graph")):
+    for kind, name in (("graph", "as a graph and by its code"), ("code", "by its code, after the attempt at a graph")):
         export = _mean(runs[kind], lambda one: one.seconds["scoring"]) - own
         again = _mean(runs[kind], lambda one: one.seconds["again"])
         apart = max(abs(one.score - one.reported) for one in runs[kind] if one.score and one.reported)
