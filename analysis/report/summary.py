@@ -76,7 +76,7 @@ def _measured(frames: Frames, individual: int, label: str) -> Tile:
 
 
 def _gain(frames: Frames) -> Tile:
-    noise = "" if math.isnan(frames.noise) else f"one run's noise {frames.noise:.4f}"
+    noise = "" if math.isnan(frames.noise) else f"noise of a run in the search {frames.noise:.4f}"
     if frames.champion is None:
         return Tile("Gain", "none yet", noise)
     table = frames.individuals
