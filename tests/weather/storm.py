@@ -145,7 +145,8 @@ class Storm:
                 process = psutil.Process(engine.process.pid)
                 while engine.process.poll() is None:
                     if len(engine.told) >= FAULT_EVERY[1]:
-                        self.figures.memory.append(process.memory_info().rss / 1e6)
+                        if resident := process.memory_info().rss:  # none in the moment of its end
+                            self.figures.memory.append(resident / 1e6)
                     time.sleep(0.5)
             self._end(engine, 0, "Continue")
 
