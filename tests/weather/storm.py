@@ -144,9 +144,9 @@ class Storm:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process = psutil.Process(engine.process.pid)
                 while engine.process.poll() is None:
-                    if len(engine.told) >= FAULT_EVERY[1]:
-                        if resident := process.memory_info().rss:  # none in the moment of its end
-                            self.figures.memory.append(resident / 1e6)
+                    resident = process.memory_info().rss / 1e6
+                    if resident and len(engine.told) >= FAULT_EVERY[1]:  # none in the moment of its end
+                        self.figures.memory.append(resident)
                     time.sleep(0.5)
             self._end(engine, 0, "Continue")
 
