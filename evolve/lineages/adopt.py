@@ -336,7 +336,7 @@ def _told(plan: Plan, log: Log | None, directory: RunDirectory, branch: str, our
     if plan.ideas:
         kept = [row.commit for _, row in plan.ideas if row.status == "keep"]
         lines.append(
-            f"{len(plan.ideas)} rows name no commit that exists: kept as ideas that were tried."
+            f"Rows that name no commit that exists: {len(plan.ideas)}, kept as ideas that were tried."
             + (f" Of these, logged as kept: {', '.join(kept)}." if kept else "")
         )
     if log is not None and log.unreadable:

@@ -126,7 +126,7 @@ def test_a_history_becomes_an_archive(history: History, tmp_path: Path) -> None:
         assert tried["warmup of 5 %"].gain == pytest.approx(0.986041 - 0.990001)
         assert tried["batch 131K (assert fail)"].verdict == "crash"
     assert "6 individuals from search/mar8" in told
-    assert "3 rows name no commit" in told and "logged as kept: bea0001" in told
+    assert "Rows that name no commit that exists: 3, kept" in told and "logged as kept: bea0001" in told
     text = status(str(tmp_path / "run"))
     assert "ideas tried before, without a genome: 3" in text and "turn on S4" in text
     assert "tried on it before: warmup of 5 % (discard 0.990001)" in show(str(tmp_path / "run"), "1")

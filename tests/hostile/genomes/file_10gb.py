@@ -1,4 +1,4 @@
-#: all = "crashed: File too large"
+#: all = "crashed: File too large|stored more than"
 """Writes a file of 10 GB."""
 
 import os
