@@ -15,19 +15,13 @@ import pytest
 from evolve.archive import Archive, ArchiveWriteError
 from evolve.individual import Offspring
 from tests.archive.filling import STATE, contents, fsck, outcome
+from tests.tmpfs import mounted
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with mounted(tmp_path / "disk", "2m") as disk:
+        yield disk
 
 
 def test_a_checkpoint_that_cannot_be_made_leaves_all_as_before(

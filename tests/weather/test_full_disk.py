@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import TOY, evolve
+from tests.tmpfs import mounted
 from tests.weather.aftermath import goes_on, sound
 from tests.weather.orphans import Nursery
 
@@ -17,15 +18,9 @@ PLAN = ("--arena", TOY, "--out", "small/run", "--pop", 10, "--gens", 100)
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 KB at tmp_path/small; skipped where this user may not mount one."""
-    disk = tmp_path / "small"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    """A file system of 400 KB at tmp_path/small."""
+    with mounted(tmp_path / "small", "400k", lazy=True) as disk:
+        yield disk
 
 
 def test_a_full_disk_is_told_and_the_search_goes_on_when_there_is_room(

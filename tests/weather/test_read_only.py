@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import TOY, evolve
+from tests.tmpfs import mounted
 from tests.weather.aftermath import goes_on, sound
 from tests.weather.orphans import Nursery
 
@@ -17,15 +18,9 @@ PLAN = ("--arena", TOY, "--out", "disk/run", "--pop", 4, "--gens", 20)
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own at tmp_path/disk; skipped where this user may not mount one."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(path)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
+    """A file system of its own at tmp_path/disk."""
+    with mounted(tmp_path / "disk", "64m", lazy=True) as path:
+        yield path
 
 
 def test_a_read_only_run_is_shown_and_not_searched(disk: Path, tmp_path: Path, nursery: Nursery) -> None:
