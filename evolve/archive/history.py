@@ -21,6 +21,8 @@ CURVES = "refs/notes/curves"
 EXCHANGES = "refs/notes/llm"
 IDEAS = "refs/notes/ideas"
 HEADS = "refs/heads/"
+ELITE = "elite/"  # a branch a rank
+CHAMPION = "champion"
 REMOTE = "refs/remotes/origin/"  # where the branches are in a clone with a work tree
 GENOMES_IN_MEMORY = 128
 _CLONE = (
@@ -68,16 +70,14 @@ class History:
     def elite(self) -> list[Individual]:
         """The population as it was set last, best first."""
         by_commit = {individual.commit: individual for individual in self._individuals.values()}
-        branches = {
-            name.removeprefix("elite/"): id for name, id in self.branches().items() if name.startswith("elite/")
-        }
+        branches = {name.removeprefix(ELITE): id for name, id in self.branches().items() if name.startswith(ELITE)}
         ranks = sorted(loading.numbered(branches).items())
         # While an engine writes, two ranks may name the same individual, or one that came after the listing.
         return list(dict.fromkeys(by_commit[commit] for _, commit in ranks if commit in by_commit))
 
     def champion(self) -> Individual | None:
         """The individual that the branch `champion` is on; None before anything was measured."""
-        commit = self.branches().get("champion")
+        commit = self.branches().get(CHAMPION)
         return next((one for one in self._individuals.values() if one.commit == commit), None)
 
     def in_order(self) -> list[tuple[Individual, Outcome]]:

@@ -14,7 +14,7 @@ from typing import Any
 from evolve.archive import files, loading, objects, plumbing, records, refs
 from evolve.archive import state as states
 from evolve.archive.files import ArchiveWriteError
-from evolve.archive.history import CURVES, EXCHANGES, HEADS, IDEAS, OUTCOMES, History
+from evolve.archive.history import CHAMPION, CURVES, ELITE, EXCHANGES, HEADS, IDEAS, OUTCOMES, History
 from evolve.archive.maintenance import Packing, remove_leftovers
 from evolve.archive.objects import Changes
 from evolve.archive.store import Store
@@ -22,9 +22,7 @@ from evolve.errors import UserError
 from evolve.individual import DERIVED, Individual, Offspring, Outcome
 from evolve.metadata import METADATA_FILE, dump_metadata, metadata
 
-ELITE = f"{HEADS}elite/"
-CHAMPION = f"{HEADS}champion"
-LINEAGE = f"{HEADS}lineage/"
+LINEAGE = "lineage/"
 SUBJECT_LENGTH = 120  # characters of an idea in a commit's first line; individual.json has all of it
 PACK_AT = 4000  # objects in the packs of checkpoints
 PACKS_AT = 300  # such packs
@@ -51,7 +49,9 @@ class Archive(History):
                 remove_leftovers(path)
             store = Store(path, write=write)
         super().__init__(path, store)
-        self._elite = {f"{ELITE}{rank}" for rank in loading.numbered(store.refs_under(ELITE))}  # as set last
+        self._elite = {
+            f"{HEADS}{ELITE}{rank}" for rank in loading.numbered(store.refs_under(HEADS + ELITE))
+        }  # as set last
 
     @classmethod
     def create(cls, path: Path, state: Mapping[str, Any]) -> Archive:
@@ -74,7 +74,7 @@ class Archive(History):
                 "--bare",
                 "--template=",
                 "--object-format=sha1",
-                "--initial-branch=champion",
+                f"--initial-branch={CHAMPION}",
             )
             # Packing is ours to time; git's own clean-up would run whenever somebody works in the archive.
             plumbing.run(new, "config", "gc.auto", "0")
@@ -222,14 +222,14 @@ class Archive(History):
     def set_elite(self, individuals: Sequence[Individual]) -> None:
         """Make `elite/<n>` the individual of rank n, and let no such branch of a longer list stay."""
         self._must_write()
-        elite = {f"{ELITE}{rank}": individual.commit for rank, individual in enumerate(individuals)}
+        elite = {f"{HEADS}{ELITE}{rank}": individual.commit for rank, individual in enumerate(individuals)}
         self._point(dict.fromkeys(self._elite) | elite)
         self._elite = set(elite)
 
     def set_champion(self, individual: Individual) -> None:
         """Make `champion` this individual; `lineage/<id>` stays on it when another one takes over."""
         self._must_write()
-        self._point({CHAMPION: individual.commit, f"{LINEAGE}{individual.id}": individual.commit})
+        self._point({f"{HEADS}{name}": individual.commit for name in (CHAMPION, f"{LINEAGE}{individual.id}")})
 
     def set_branch(self, name: str, individual: Individual) -> None:
         """Make the branch `name` this individual."""

@@ -11,10 +11,11 @@ from typing import Any
 
 from evolve import arena as arenas
 from evolve.archive import plumbing
+from evolve.archive.history import CHAMPION, HEADS
 from evolve.archive.loading import DERIVED_REFS, INDIVIDUALS
 from evolve.archive.objects import FILE_MODE, Changes, Entry
 from evolve.archive.packs import write_pack
-from evolve.archive.repository import CHAMPION, Archive
+from evolve.archive.repository import Archive
 from evolve.archive.store import Store
 from evolve.errors import UserError
 from evolve.individual import Individual
@@ -93,7 +94,7 @@ def extract(
     alternates = path / "objects" / "info" / "alternates"
     alternates.parent.mkdir(exist_ok=True)
     alternates.write_text(f"{(archive.path / 'objects').resolve()}\n", encoding="utf-8")
-    changes = Changes(objects=archive.unsettled(), refs={CHAMPION: champion.commit})
+    changes = Changes(objects=archive.unsettled(), refs={f"{HEADS}{CHAMPION}": champion.commit})
     numbers: Counter[str] = Counter()
     for one in kin:
         prefix = DERIVED_REFS if one.derived else INDIVIDUALS

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from evolve.lineages.ablate import AblatedStep, Ablation, Extent
 from evolve.lineages.paired import LEVEL, Effect, Interval, Verdict
-from evolve.lineages.prune import PrunedStep, Pruning
+from evolve.lineages.prune import Fate, PrunedStep, Pruning
 from evolve.lineages.replay import Replay, ReplayedStep
 from evolve.lineages.transfer import CarriedStep, Transfer
 
@@ -155,13 +155,13 @@ def pruning_lines(result: Pruning) -> list[str]:
         *(_pruned(step) for step in result.steps),
         "",
     ]
-    undecided = any(step.fate == "undecided" for step in result.steps)
+    undecided = any(step.fate is Fate.UNDECIDED for step in result.steps)
     if not result.finished:
         return [*lines, "Not decided yet: evaluations are still to be done. The same command goes on."]
     if result.pruned is None or result.gain is None:
         more = " Of some the runs are too few to say: give more --replicates." if undecided else ""
         return [*lines, f"No step can go: {result.name} is its own smallest genome.{more}"]
-    dropped = sum(step.fate in ("dropped", "dropped in part") for step in result.steps)
+    dropped = sum(step.fate in (Fate.DROPPED, Fate.PART) for step in result.steps)
     size = f"{result.size[1]} changed lines instead of {result.size[0]}" if result.size[1] else "nothing is left"
     return [
         *lines,

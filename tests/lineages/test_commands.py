@@ -157,6 +157,9 @@ def test_an_interrupted_replay_says_how_to_go_on_and_does(tmp_path: Path) -> Non
     assert twice.stdout is not None
     while "runs;" not in twice.stdout.readline():
         pass
+    # Between two runs there is nothing to wait for, and the first signal would end it.
+    while not list((tmp_path / "run" / "trials").glob("*/heartbeat")):
+        time.sleep(0.01)
     for _ in range(2):
         twice.send_signal(signal.SIGINT)
         time.sleep(0.05)
